@@ -1,0 +1,174 @@
+/** What one simulated process sees of a simulated world: its own two clocks and its own timers. */
+import type { Clock } from './clock.ts';
+import { disposable } from './disposables.ts';
+import type { Timers } from './timers.ts';
+
+export interface VirtualProcessOptions {
+  /** How fast both clocks run against true time; above 0, default 1. Real ones stay within 0.9995 and 1.0005. */
+  readonly rate?: number;
+  /** What the monotonic clock shows at the start. Default 0. */
+  readonly monotonicMs?: number;
+  /** What the wall clock shows at the start. Default: the world's. */
+  readonly wallMs?: number;
+}
+
+/** What a process knows of the world it lives in. */
+export interface TrueTime {
+  /** True time in ms since the world began. */
+  readonly nowMs: number;
+  /** Numbers everything in the order it was asked for, across all processes of the world. */
+  nextSequence(): number;
+}
+
+/** A callback and when it may run. Of two with the same moment, the one with the lower sequence runs first. */
+export interface Scheduled {
+  /** For a timer, a reading of the process's monotonic clock; for a `soon`, the true time it was asked for. */
+  readonly dueMs: number;
+  readonly sequence: number;
+  readonly run: () => void;
+}
+
+/**
+ * A process's clocks and timers. It can drift (`setRate`), have its wall clock stepped (`stepWall`), stop with its machine
+ * (`suspend`), stop alone (`pause`) and die (`end`). While it stands still none of its callbacks run; those that fell due
+ * meanwhile run, in order, when it wakes. Delivering nothing to it meanwhile is up to the simulated network: ask `running`.
+ */
+export class VirtualProcess implements Clock, Timers {
+  readonly #world: TrueTime;
+  readonly #timers: Scheduled[] = [];
+  readonly #soon: Scheduled[] = [];
+  #rate: number;
+  /** The true moment from which the monotonic clock runs on from `#monotonicBaseMs`; in the future during a suspend. */
+  #monotonicFromMs: number;
+  #monotonicBaseMs: number;
+  #wallFromMs: number;
+  #wallBaseMs: number;
+  /** Hides rounding: a timer that fires sees its own due moment or a later one. */
+  #monotonicFloorMs = -Infinity;
+  #wakesAtMs = -Infinity;
+  #ended = false;
+
+  constructor(world: TrueTime, options: Required<VirtualProcessOptions>) {
+    this.#world = world;
+    this.#rate = checkedRate(options.rate);
+    this.#monotonicFromMs = world.nowMs;
+    this.#monotonicBaseMs = options.monotonicMs;
+    this.#wallFromMs = world.nowMs;
+    this.#wallBaseMs = options.wallMs;
+  }
+
+  monotonicMs(): number {
+    const progressMs = Math.max(0, this.#world.nowMs - this.#monotonicFromMs) * this.#rate;
+    return Math.max(this.#monotonicFloorMs, this.#monotonicBaseMs + progressMs);
+  }
+
+  /** Whole milliseconds, as the real one. */
+  wallMs(): number {
+    return Math.floor(this.#exactWallMs());
+  }
+
+  /** Bounds as in `Timers.after`. A delay is measured by this process's own clock, so drift and suspends move its end. */
+  after(delayMs: number, run: () => void): Disposable {
+    if (delayMs === Infinity) return disposable(() => {});
+    return this.#schedule(this.#timers, this.monotonicMs() + (delayMs > 0 ? delayMs : 0), run);
+  }
+
+  soon(run: () => void): Disposable {
+    return this.#schedule(this.#soon, this.#world.nowMs, run);
+  }
+
+  /** From now on both clocks run `rate` times as fast as true time; above 0. */
+  setRate(rate: number): void {
+    this.#monotonicBaseMs = this.monotonicMs();
+    this.#monotonicFromMs = Math.max(this.#monotonicFromMs, this.#world.nowMs);
+    this.#wallBaseMs = this.#exactWallMs();
+    this.#wallFromMs = this.#world.nowMs;
+    this.#rate = checkedRate(rate);
+  }
+
+  /** Sets the wall clock forward, or back for a negative `byMs`. Timers do not care. */
+  stepWall(byMs: number): void {
+    this.#wallBaseMs += byMs;
+  }
+
+  /** The machine sleeps for `forMs` of true time: no callback runs and the monotonic clock stands; the wall clock goes on. */
+  suspend(forMs: number): void {
+    this.#monotonicBaseMs = this.monotonicMs();
+    this.#monotonicFromMs = Math.max(this.#monotonicFromMs, this.#world.nowMs + forMs);
+    this.pause(forMs);
+  }
+
+  /** The process is not scheduled for `forMs` of true time: no callback runs, yet both clocks go on. */
+  pause(forMs: number): void {
+    this.#wakesAtMs = Math.max(this.#wakesAtMs, this.#world.nowMs + forMs);
+  }
+
+  /** Kills the process: what was pending never runs, and neither does anything asked for later. */
+  end(): void {
+    this.#ended = true;
+    this.#timers.length = 0;
+    this.#soon.length = 0;
+  }
+
+  /** False while it stands still, and for ever after `end`. */
+  get running(): boolean {
+    return !this.#ended && this.#wakesAtMs <= this.#world.nowMs;
+  }
+
+  /** The first timer, with the true moment at which it can run as things stand. */
+  firstTimer(): { readonly atMs: number; readonly timer: Scheduled } | undefined {
+    const [timer] = this.#timers;
+    if (!timer) return undefined;
+    const dueAtMs = this.#monotonicFromMs + (timer.dueMs - this.#monotonicBaseMs) / this.#rate;
+    return { atMs: Math.max(dueAtMs, this.#wakesAtMs, this.#world.nowMs), timer };
+  }
+
+  /** The first `soon`, with the true moment at which it can run. */
+  firstSoon(): { readonly atMs: number; readonly timer: Scheduled } | undefined {
+    const [timer] = this.#soon;
+    return timer && { atMs: Math.max(this.#wakesAtMs, this.#world.nowMs), timer };
+  }
+
+  /** For the world alone: removes the first timer or `soon` and runs it. */
+  runFirst(kind: 'timer' | 'soon'): void {
+    const first = (kind === 'timer' ? this.#timers : this.#soon).shift();
+    if (kind === 'timer' && first) this.#monotonicFloorMs = Math.max(this.#monotonicFloorMs, first.dueMs);
+    first?.run();
+  }
+
+  #exactWallMs(): number {
+    return this.#wallBaseMs + (this.#world.nowMs - this.#wallFromMs) * this.#rate;
+  }
+
+  #schedule(queue: Scheduled[], dueMs: number, run: () => void): Disposable {
+    const scheduled: Scheduled = { dueMs, sequence: this.#world.nextSequence(), run };
+    if (this.#ended) return disposable(() => {});
+    queue.splice(positionOf(queue, scheduled), 0, scheduled);
+    return disposable(() => {
+      const position = positionOf(queue, scheduled);
+      if (queue[position] === scheduled) queue.splice(position, 1);
+    });
+  }
+}
+
+/** The index of `wanted` in the sorted `queue`, or where it belongs. */
+function positionOf(queue: readonly Scheduled[], wanted: Scheduled): number {
+  let [low, high] = [0, queue.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const candidate = queue[middle];
+    if (candidate && runsBefore(candidate, wanted)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The order in which two callbacks of one process run. */
+export function runsBefore(one: Scheduled, other: Scheduled): boolean {
+  return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.sequence < other.sequence);
+}
+
+function checkedRate(rate: number): number {
+  if (rate > 0 && rate < Infinity) return rate;
+  throw new RangeError(`The rate of a clock must be a finite number above 0, not ${rate}.`);
+}

@@ -1,0 +1,194 @@
+/**
+ * One true time with several processes on it, each with its own idea of it: time for the simulator.
+ *
+ * Callbacks run in the order of their due moment, then in the order they were asked for; at one moment first the timers,
+ * then what was asked for `soon`, then, as the next turn of an event loop, what those asked for. None runs inside another,
+ * and time cannot be moved from inside one.
+ */
+import { type Scheduled, type TrueTime, VirtualProcess, type VirtualProcessOptions } from './virtual-process.ts';
+
+/** More callbacks than this without time moving on mean that they ask for each other in a circle. */
+const callbacksPerMomentMax = 1_000_000;
+
+interface Candidate {
+  readonly process: VirtualProcess;
+  readonly kind: 'timer' | 'soon';
+  readonly atMs: number;
+  readonly timer: Scheduled;
+}
+
+export interface VirtualWorldOptions {
+  /** What a wall clock that is right shows when the world begins, in ms since 1970. Default: the first moment of 2026. */
+  readonly wallMs?: number;
+}
+
+export class VirtualWorld implements TrueTime {
+  readonly #wallStartMs: number;
+  readonly #processes: VirtualProcess[] = [];
+  #nowMs = 0;
+  #sequence = 0;
+  /** What was asked for with this number or a later one belongs to the next turn. */
+  #turnEnd = 0;
+  #callbacksAtMoment = 0;
+  #busy = false;
+
+  constructor(options: VirtualWorldOptions = {}) {
+    this.#wallStartMs = options.wallMs ?? Date.UTC(2026, 0, 1);
+  }
+
+  /** True time in ms since the world began. No process can see it. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  nextSequence(): number {
+    this.#sequence += 1;
+    return this.#sequence;
+  }
+
+  /** Starts a process whose clocks begin now. */
+  process(options: VirtualProcessOptions = {}): VirtualProcess {
+    const { rate = 1, monotonicMs = 0, wallMs = this.#wallStartMs + this.#nowMs } = options;
+    const process = new VirtualProcess(this, { rate, monotonicMs, wallMs });
+    this.#processes.push(process);
+    return process;
+  }
+
+  /** Kills the process and forgets it. */
+  end(process: VirtualProcess): void {
+    process.end();
+    const index = this.#processes.indexOf(process);
+    if (index >= 0) this.#processes.splice(index, 1);
+  }
+
+  /** The true moment at which the next callback can run as things stand; Infinity if none is pending. */
+  nextDueMs(): number {
+    return this.#candidates().reduce((earliestMs, { atMs }) => Math.min(earliestMs, atMs), Infinity);
+  }
+
+  /**
+   * Runs the next callback, moving time to it if need be. False, with nothing changed, if none is due by the true moment
+   * `untilMs`. A callback's exception is thrown from here; the world stays usable.
+   */
+  step(untilMs = Infinity): boolean {
+    return this.#exclusively(() => this.#step(untilMs));
+  }
+
+  /** Runs what was asked for `soon` before this call, in processes that are running, and no timer. Time stands still. */
+  runSoon(): void {
+    this.#exclusively(() => {
+      const end = this.#sequence;
+      const next = () => first(this.#candidates().filter((each) => each.kind === 'soon' && this.#isDue(each, end)));
+      for (let candidate = next(); candidate; candidate = next()) this.#run(candidate);
+    });
+  }
+
+  /** Moves time on by `byMs`, running everything that falls due. */
+  advanceBy(byMs: number): void {
+    this.advanceTo(this.#nowMs + byMs);
+  }
+
+  /** Moves time to the true moment `toMs`, running everything that falls due. Throws RangeError if that lies in the past. */
+  advanceTo(toMs: number): void {
+    this.#exclusively(() => {
+      this.#checkNotPast(toMs);
+      while (this.#step(toMs));
+      this.#moveTo(toMs);
+    });
+  }
+
+  /** As `advanceBy`, for code with promises: see `runTo`. */
+  runBy(byMs: number): Promise<void> {
+    return this.runTo(this.#nowMs + byMs);
+  }
+
+  /**
+   * As `advanceTo`, but lets all settled promises run their continuations before each callback and before the end.
+   * Not promised: waiting for real I/O or for work in other threads, which has no place in a simulation.
+   */
+  async runTo(toMs: number): Promise<void> {
+    this.#checkIdle();
+    this.#checkNotPast(toMs);
+    this.#busy = true;
+    try {
+      do await continuations();
+      while (this.#step(toMs));
+      this.#moveTo(toMs);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #step(untilMs: number): boolean {
+    const candidates = this.#candidates();
+    const atMs = candidates.reduce((earliestMs, each) => Math.min(earliestMs, each.atMs), Infinity);
+    if (atMs > untilMs || atMs === Infinity) return false;
+    if (atMs > this.#nowMs) this.#moveTo(atMs);
+
+    const due = candidates.filter((each) => each.atMs <= atMs);
+    if (!due.some((each) => this.#isDue(each, this.#turnEnd))) this.#turnEnd = this.#sequence;
+    const turn = due.filter((each) => this.#isDue(each, this.#turnEnd));
+    const candidate = first(turn.filter(({ kind }) => kind === 'timer')) ?? first(turn);
+    if (candidate) this.#run(candidate);
+    return true;
+  }
+
+  #run({ process, kind }: Candidate): void {
+    this.#callbacksAtMoment += 1;
+    if (this.#callbacksAtMoment > callbacksPerMomentMax) {
+      throw new Error(`More than ${callbacksPerMomentMax} callbacks ran at ${this.#nowMs} ms: they ask for each other.`);
+    }
+    process.runFirst(kind);
+  }
+
+  #isDue({ atMs, timer }: Candidate, turnEnd: number): boolean {
+    return atMs <= this.#nowMs && timer.sequence <= turnEnd;
+  }
+
+  #moveTo(toMs: number): void {
+    if (toMs > this.#nowMs) this.#callbacksAtMoment = 0;
+    this.#nowMs = toMs;
+    this.#turnEnd = this.#sequence;
+  }
+
+  /** The first timer and the first `soon` of every process. */
+  #candidates(): Candidate[] {
+    const candidates: Candidate[] = [];
+    for (const process of this.#processes) {
+      const timer = process.firstTimer();
+      if (timer) candidates.push({ process, kind: 'timer', ...timer });
+      const soon = process.firstSoon();
+      if (soon) candidates.push({ process, kind: 'soon', ...soon });
+    }
+    return candidates;
+  }
+
+  #exclusively<Result>(work: () => Result): Result {
+    this.#checkIdle();
+    this.#busy = true;
+    try {
+      return work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #checkIdle(): void {
+    if (this.#busy) throw new Error('Time is already moving: it cannot be moved from inside a callback.');
+  }
+
+  #checkNotPast(toMs: number): void {
+    if (!(toMs >= this.#nowMs)) throw new RangeError(`Time cannot move from ${this.#nowMs} ms to ${toMs} ms.`);
+  }
+}
+
+/** Of candidates that can run at the same moment, the one that was asked for first. */
+function first(candidates: readonly Candidate[]): Candidate | undefined {
+  const [head, ...rest] = candidates;
+  return head && rest.reduce((best, each) => (each.timer.sequence < best.timer.sequence ? each : best), head);
+}
+
+/** Resolves after every continuation that can run now has run. */
+function continuations(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
