@@ -32,9 +32,7 @@ export class Disposables implements AsyncDisposable {
    * Throws once disposal has begun: the resource then still belongs to the caller.
    */
   add<Resource extends Disposable | AsyncDisposable>(resource: Resource): Resource {
-    this.defer(() =>
-      Symbol.asyncDispose in resource ? resource[Symbol.asyncDispose]() : (resource as Disposable)[Symbol.dispose](),
-    );
+    this.defer(() => (Symbol.asyncDispose in resource ? resource[Symbol.asyncDispose]() : resource[Symbol.dispose]()));
     return resource;
   }
 

@@ -22,7 +22,15 @@ export interface Log {
  * Names of fields that never appear in a log, at the top of a line or up to two levels down: credentials, and the metadata
  * of holders, which belongs to them. A fencing token is no secret: it proves order, not identity.
  */
-export const redactedNames = ['authorization', 'cookie', 'token', 'password', 'secret', 'privateKey', 'metadata'] as const;
+export const redactedNames = [
+  'authorization',
+  'cookie',
+  'token',
+  'password',
+  'secret',
+  'privateKey',
+  'metadata',
+] as const;
 
 export interface LoggerOptions {
   /** Lines below this level cost nothing. Default `info`. */

@@ -6,6 +6,7 @@ export type StopSignal = 'SIGTERM' | 'SIGINT';
 
 /** The exit code that tells a shell which signal ended the process: 128 plus the signal's number. */
 const exitCodes: Readonly<Record<StopSignal, number>> = { SIGTERM: 143, SIGINT: 130 };
+const stopSignals: readonly StopSignal[] = ['SIGTERM', 'SIGINT'];
 
 export interface StopOptions {
   /** Where the signals arrive. Default: the process. */
@@ -28,7 +29,7 @@ export function onStop(callback: (signal: StopSignal) => void, options: StopOpti
     callback(signal);
   };
 
-  const listeners = (Object.keys(exitCodes) as StopSignal[]).map((signal) => listen(source, signal, () => receive(signal)));
+  const listeners = stopSignals.map((signal) => listen(source, signal, () => receive(signal)));
   return disposable(() => {
     for (const listener of listeners) listener[Symbol.dispose]();
   });

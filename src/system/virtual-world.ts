@@ -136,7 +136,9 @@ export class VirtualWorld implements TrueTime {
   #run({ process, kind }: Candidate): void {
     this.#callbacksAtMoment += 1;
     if (this.#callbacksAtMoment > callbacksPerMomentMax) {
-      throw new Error(`More than ${callbacksPerMomentMax} callbacks ran at ${this.#nowMs} ms: they ask for each other.`);
+      throw new Error(
+        `More than ${callbacksPerMomentMax} callbacks ran at ${this.#nowMs} ms: they ask for each other.`,
+      );
     }
     process.runFirst(kind);
   }
