@@ -1,0 +1,124 @@
+import type { Operation } from '../api/operations.ts';
+import type { LockPolicy } from '../api/policies.ts';
+import type { ShardSnapshot, StoredLockRecord } from './records.ts';
+
+/**
+ * What can happen to a shard. Commands are plain values; `engine.apply(command, nowMs)` is a pure function of the state and
+ * these. `nowMs` is the owner's monotonic clock and never goes back. Time passes only by `tick`: no other command expires
+ * anything, so a renewal that is processed before the tick still counts.
+ */
+export type Command =
+  | SessionCommand
+  | OpenSessionCommand
+  | CloseSessionCommand
+  | ReclaimCompleteCommand
+  | ConfigureCommand
+  | AdoptCommand
+  | PersistedCommand
+  | TickCommand
+  | FreezeCommand
+  | ResumeCommand
+  | ImportCommand;
+
+/** An operation that came over a session. */
+export interface SessionCommand {
+  readonly kind: 'operation';
+  readonly sessionId: number;
+  /** Which of the session's connections carried it: a superseded one's are dropped unread. */
+  readonly connection: number;
+  /** Number of the client frame that carried it. */
+  readonly frame: number;
+  readonly operation: Operation;
+}
+
+/** A connection of a session is there: a first one, or a resumed one, which supersedes the earlier. */
+export interface OpenSessionCommand {
+  readonly kind: 'openSession';
+  readonly sessionId: number;
+  /** Grows with every connection of this session. */
+  readonly connection: number;
+  /** Authenticated identity: the pod's UID, or `local` in dev mode. Fixed for the life of the session. */
+  readonly principal: string;
+  /** Slot number, `0 .. 16383`, or -1 if there are more sessions than slots. */
+  readonly slot: number;
+  /** A session in the owner's own process is never silent; any other one is, if it stops sending. */
+  readonly inProcess: boolean;
+}
+
+/**
+ * `goodbye`: the client gives everything back. `lost`: the connection is gone; waiters leave, holds run to their expiry.
+ * `orphaned`: the pod's containers were reported terminated; holds end now, recorded first.
+ */
+export interface CloseSessionCommand {
+  readonly kind: 'closeSession';
+  readonly sessionId: number;
+  readonly connection: number;
+  readonly reason: 'goodbye' | 'lost' | 'orphaned';
+}
+
+/** The session has declared all its holds of this shard. */
+export interface ReclaimCompleteCommand {
+  readonly kind: 'reclaimComplete';
+  readonly sessionId: number;
+  readonly connection: number;
+}
+
+/**
+ * A custom resource's policy: of a lock (`namespace/name`) or a pool. `undefined` closes it: no new acquire, holds live on.
+ */
+export interface ConfigureCommand {
+  readonly kind: 'configure';
+  readonly resource: 'lock' | 'pool';
+  /** `namespace/name`. */
+  readonly name: string;
+  readonly policy: LockPolicy | undefined;
+  /** Lowest counter a lock without a record may start from: milliseconds of a plausible wall clock, or the CR's high water. */
+  readonly counterFloor: number;
+}
+
+/** A lock's Lease as found at a takeover, before its lock is served. Every holder gets its full recorded time from now. */
+export interface AdoptCommand {
+  readonly kind: 'adopt';
+  readonly stored: StoredLockRecord;
+  readonly counterFloor: number;
+}
+
+/**
+ * Outcome of one write. `ok`: it landed. `conflict`: another version is there, which the driver has read (`stored`, or
+ * `undefined` if the Lease is gone). `unknown`: it may land still. `rejected`: the server refuses it; `retryable` tells a
+ * passing refusal from one that needs a person.
+ */
+export interface PersistedCommand {
+  readonly kind: 'persisted';
+  /** Key of the lock, or `undefined` for the shard's record. */
+  readonly key: string | undefined;
+  readonly attempt: string;
+  readonly outcome: 'ok' | 'conflict' | 'unknown' | 'rejected';
+  /** New version after `ok`. */
+  readonly version?: string | undefined;
+  readonly stored?: StoredLockRecord | undefined;
+  /** For people: what the store said. */
+  readonly message?: string | undefined;
+}
+
+/** Time has passed. `lateMs` is how much later than asked the driver woke: every expiry is put off by as much. */
+export interface TickCommand {
+  readonly kind: 'tick';
+  readonly lateMs: number;
+}
+
+/** Stop answering for a hand-over: nothing is acknowledged until `resume`. */
+export interface FreezeCommand {
+  readonly kind: 'freeze';
+}
+
+/** The hand-over did not happen, proven by a later write of this incarnation. */
+export interface ResumeCommand {
+  readonly kind: 'resume';
+}
+
+/** The state of the previous owner, received before the hand-over was committed. Only on an engine that has none. */
+export interface ImportCommand {
+  readonly kind: 'import';
+  readonly snapshot: ShardSnapshot;
+}

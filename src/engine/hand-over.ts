@@ -1,0 +1,224 @@
+import { LIMITS } from '../api/limits.ts';
+import type { ImportCommand } from './commands.ts';
+import { settle } from './grant.ts';
+import { Hold } from './hold.ts';
+import { DurableState, LockDelay, LockState } from './lock.ts';
+import { lockKindOf, policyNameOf } from '../api/lock-id.ts';
+import type { HoldSnapshot, LockSnapshot, ShardSnapshot, WaiterSnapshot } from './records.ts';
+import { Session } from './session.ts';
+import { requestShardWrite } from './shard-record.ts';
+import { serveStalled } from './grace.ts';
+import type { EngineState } from './state.ts';
+import { Waiter } from './waiter.ts';
+
+/** How long a moved waiter without a session keeps its place. */
+const REASK_WITHIN_MS = 60_000;
+
+/** Nothing is granted, written or told any more. Writes in flight are still awaited; export when `isDrained`. */
+export function freeze(state: EngineState): void {
+  state.frozen = true;
+}
+
+/** The hand-over did not happen: whatever was put off meanwhile is done now. */
+export function resume(state: EngineState, nowMs: number): void {
+  state.frozen = false;
+  if (state.shard.dirty) requestShardWrite(state);
+  serveStalled(state, nowMs);
+  for (const lock of [...state.locks.values()])
+    if (lock.waiterCount > 0 || lock.durable?.dirty === true) settle(state, lock, nowMs);
+}
+
+/** No write is in flight: the state can be exported. */
+export function isDrained(state: EngineState): boolean {
+  if (state.shard.inFlight !== undefined) return false;
+  for (const lock of state.locks.values()) if (lock.durable?.inFlight !== undefined) return false;
+  return true;
+}
+
+/** Everything the next owner needs, in durations. Only of a frozen and drained engine. */
+export function exportSnapshot(state: EngineState, nowMs: number): ShardSnapshot {
+  if (!state.frozen || !isDrained(state)) throw new Error('export needs a frozen and drained engine');
+  const { shard } = state;
+  return {
+    format: 1,
+    shard: shard.shard,
+    graceMs: shard.graceMs,
+    slots: [...shard.slots],
+    slotsOverflow: shard.slotsOverflow,
+    revocations: shard.revocations.map(({ key, floor }) => ({ key, floor })),
+    counter: shard.nextToken - 1,
+    locks: [...state.locks.values()].map((lock) => exportLock(state, lock, nowMs)),
+  };
+}
+
+function exportLock(state: EngineState, lock: LockState, nowMs: number): LockSnapshot {
+  const { durable } = lock;
+  const parked =
+    lock.waiterCount === 0
+      ? []
+      : [...state.sessions.values()].flatMap((session) => [...session.parked]).filter((waiter) => waiter.lock === lock);
+  const waiters = [
+    ...(lock.writers?.list(lock.writers.size) ?? []),
+    ...(lock.readers?.list(lock.readers.size) ?? []),
+    ...parked,
+  ];
+  return {
+    key: lock.key,
+    durable:
+      durable === undefined ? undefined : { counter: durable.counter, version: durable.version, dirty: durable.dirty },
+    lastPhase: lock.lastPhase,
+    holds: [...lock.holds].filter((hold) => hold.state !== 'granting').map((hold) => exportHold(hold, nowMs)),
+    waiters: waiters
+      .filter((waiter) => waiter.requestId !== undefined)
+      .sort((left, right) => left.sequence - right.sequence)
+      .map((waiter) => exportWaiter(waiter, nowMs)),
+    lockDelays: (lock.lockDelays ?? []).map((delay) => ({
+      mode: delay.mode,
+      remainingMs: Math.max(0, delay.dueAtMs - nowMs),
+    })),
+  };
+}
+
+function exportHold(hold: Hold, nowMs: number): HoldSnapshot {
+  return {
+    principal: hold.principal,
+    ownerId: hold.ownerId,
+    mode: hold.mode,
+    token: hold.token,
+    ttlMs: hold.ttlMs,
+    sessionId: hold.session?.id ?? 0,
+    slot: hold.session?.slot ?? -1,
+    depth: hold.depth,
+    remainingMs: hold.overdue ? 0 : Math.max(0, hold.dueAtMs - nowMs),
+    recordedTtlMs: hold.recordedTtlMs,
+    heldForMs: nowMs - hold.grantedAtMs,
+    maxHoldRemainingMs: hold.maxHoldAtMs === Number.POSITIVE_INFINITY ? undefined : hold.maxHoldAtMs - nowMs,
+    metadata: hold.metadata,
+    requestIds: hold.requestIds ?? [],
+    overdue: hold.overdue,
+    contested: hold.contested,
+    unclaimed: hold.state === 'adopted',
+  };
+}
+
+function exportWaiter(waiter: Waiter, nowMs: number): WaiterSnapshot {
+  return {
+    sessionId: waiter.session.id,
+    slot: waiter.session.slot,
+    principal: waiter.session.principal,
+    ownerId: waiter.ownerId,
+    mode: waiter.mode,
+    ttlMs: waiter.ttlMs,
+    timeoutRemainingMs: waiter.timeoutMs < 0 ? undefined : Math.max(0, waiter.dueAtMs - nowMs),
+    priority: waiter.priority,
+    waitedMs: nowMs - waiter.queuedAtMs,
+    maxHoldMs: waiter.maxHoldMs === Number.POSITIVE_INFINITY ? undefined : waiter.maxHoldMs,
+    metadata: waiter.metadata,
+    requestId: waiter.requestId as string,
+  };
+}
+
+/**
+ * Takes up the previous owner's state. Times count from now. Sessions are there as soon as they connect; their moved waiters
+ * keep their places for a minute, until asked for again with the same request id.
+ */
+export function importSnapshot(state: EngineState, command: ImportCommand, nowMs: number): void {
+  const { snapshot } = command;
+  if (snapshot.shard !== state.shard.shard)
+    throw new Error(`snapshot of shard ${snapshot.shard} given to shard ${state.shard.shard}`);
+  state.shard.inGrace = false;
+  state.shard.inheritedSlots.clear();
+  state.deadlines.remove(state.shard.graceEnd);
+  for (const slot of snapshot.slots) state.shard.slots.add(slot);
+  for (const moved of snapshot.locks) importLock(state, moved, nowMs);
+}
+
+function importLock(state: EngineState, moved: LockSnapshot, nowMs: number): void {
+  let lock = state.locks.get(moved.key);
+  if (lock === undefined) {
+    const kind = lockKindOf(moved.key);
+    lock = new LockState(
+      moved.key,
+      kind,
+      (kind === 'pool' ? state.pools.get(policyNameOf(moved.key)) : undefined) ?? { policy: undefined },
+    );
+    state.locks.set(moved.key, lock);
+  }
+  if (moved.durable !== undefined) {
+    lock.durable ??= new DurableState(lock, 0, moved.durable.version);
+    lock.durable.version = moved.durable.version;
+    lock.durable.counter = Math.max(lock.durable.counter, moved.durable.counter);
+    lock.durable.landedCounter = lock.durable.version === undefined ? 0 : moved.durable.counter;
+    lock.durable.dirty ||= moved.durable.dirty;
+  }
+  lock.lastPhase = moved.lastPhase;
+  for (const hold of moved.holds) importHold(state, lock, hold, nowMs);
+  for (const { mode, remainingMs } of moved.lockDelays) {
+    const delay = new LockDelay(lock, mode, remainingMs);
+    lock.lockDelays = [...(lock.lockDelays ?? []), delay];
+    lock.occupy(mode);
+    state.deadlines.set(delay, nowMs + remainingMs);
+  }
+  for (const waiter of moved.waiters) importWaiter(state, lock, waiter, nowMs);
+  settle(state, lock, nowMs);
+}
+
+function importHold(state: EngineState, lock: LockState, moved: HoldSnapshot, nowMs: number): void {
+  const hold = new Hold(
+    lock,
+    undefined,
+    moved.principal,
+    moved.ownerId,
+    moved.mode,
+    moved.token,
+    moved.unclaimed ? 'adopted' : 'held',
+    moved.ttlMs,
+    nowMs - moved.heldForMs,
+  );
+  hold.recordedTtlMs = moved.recordedTtlMs;
+  hold.depth = moved.depth;
+  hold.metadata = moved.metadata;
+  hold.contested = moved.contested;
+  hold.overdue = moved.overdue;
+  if (moved.maxHoldRemainingMs !== undefined) hold.maxHoldAtMs = nowMs + moved.maxHoldRemainingMs;
+  lock.holds.add(hold);
+  lock.occupy(moved.mode);
+  state.holdCount++;
+  if (moved.sessionId !== 0) {
+    const session = importedSession(state, moved, nowMs);
+    session.addHold(hold);
+    hold.requestIds = moved.requestIds.length === 0 ? undefined : [...moved.requestIds];
+    for (const requestId of moved.requestIds) session.requests.remember(requestId, lock.key, hold);
+  }
+  if (!moved.overdue) state.deadlines.set(hold, nowMs + moved.remainingMs);
+}
+
+function importWaiter(state: EngineState, lock: LockState, moved: WaiterSnapshot, nowMs: number): void {
+  const session = importedSession(state, moved, nowMs);
+  const request = {
+    ...moved,
+    timeoutMs: moved.timeoutRemainingMs ?? -1,
+    maxHoldMs: moved.maxHoldMs ?? Number.POSITIVE_INFINITY,
+  };
+  const waiter = new Waiter(lock, session, request, [], nowMs - moved.waitedMs, ++state.sequence, true);
+  state.addWaiter(waiter);
+  lock.queueOf(waiter.mode).remove(waiter);
+  waiter.parked = true;
+  session.parked.add(waiter);
+  session.requests.remember(moved.requestId, lock.key, waiter);
+  state.deadlines.set(waiter, nowMs + Math.min(moved.timeoutRemainingMs ?? LIMITS.timeoutMsMax, REASK_WITHIN_MS));
+}
+
+function importedSession(
+  state: EngineState,
+  moved: { readonly sessionId: number; readonly slot: number; readonly principal: string },
+  nowMs: number,
+): Session {
+  const known = state.sessions.get(moved.sessionId);
+  if (known !== undefined) return known;
+  const session = new Session(moved.sessionId, moved.principal, moved.slot, false, 0, nowMs);
+  session.connected = false;
+  session.recorded = moved.slot >= 0 && state.shard.slots.has(moved.slot);
+  state.sessions.set(session.id, session);
+  return session;
+}

@@ -1,0 +1,123 @@
+import type { ReclaimOperation } from '../api/operations.ts';
+import { holdReply, notePromiseOf } from './grant.ts';
+import { Hold } from './hold.ts';
+import { LockState } from './lock.ts';
+import { policyNameOf } from '../api/lock-id.ts';
+import { attach } from './renew.ts';
+import type { Session } from './session.ts';
+import type { EngineState } from './state.ts';
+
+/**
+ * A session declares a hold to a new owner. A durable one must be on record, from the same principal; a memory one must come
+ * within grace, from a session whose slot is on record, with a token below the recorded counter and above every revocation.
+ * Depth and metadata are the session's to declare. Of two claims of one key nobody's time is extended: both run out.
+ */
+export function reclaim(state: EngineState, session: Session, operation: ReclaimOperation, nowMs: number): void {
+  const known = state.locks.get(operation.key);
+  const hold = known?.holds.byToken(operation.token);
+  if (hold !== undefined) {
+    if (
+      hold.state === 'granting' ||
+      hold.contested ||
+      !hold.isOwnedBy(session.principal, operation.ownerId) ||
+      hold.mode !== operation.mode
+    ) {
+      refuse(state, session, operation, 'the record names another holder');
+      return;
+    }
+    accept(state, session, operation, hold, nowMs);
+    return;
+  }
+  const problem =
+    known?.durable !== undefined ? 'this hold is not on record' : memoryProblem(state, session, operation);
+  if (problem === undefined) reclaimMemory(state, session, operation, known, nowMs);
+  else refuse(state, session, operation, problem);
+}
+
+function memoryProblem(state: EngineState, session: Session, operation: ReclaimOperation): string | undefined {
+  const { shard } = state;
+  if (!shard.inGrace) return 'the grace for reclaims is over';
+  if (!session.mayReclaim) return 'this session was not on record';
+  if (operation.token > shard.inheritedCounter) return 'this token was never given out';
+  for (const { key, floor } of shard.revocations)
+    if (key === operation.key && operation.token <= floor) return 'this hold was ended by force';
+  return undefined;
+}
+
+function reclaimMemory(
+  state: EngineState,
+  session: Session,
+  operation: ReclaimOperation,
+  known: LockState | undefined,
+  nowMs: number,
+): void {
+  const lock = known ?? openForReclaim(state, operation.key);
+  const fits = lock.hasRoomFor(operation.mode);
+  const ttlMs = Math.min(operation.ttlMs, state.shard.graceMs);
+  const hold = new Hold(
+    lock,
+    session,
+    session.principal,
+    operation.ownerId,
+    operation.mode,
+    operation.token,
+    'held',
+    ttlMs,
+    nowMs,
+  );
+  hold.maxHoldMs = lock.policy?.maxHoldMs ?? Number.POSITIVE_INFINITY;
+  hold.maxHoldAtMs = nowMs + hold.maxHoldMs;
+  if (!fits) {
+    for (const other of lock.holds) other.contested = true;
+    hold.contested = true;
+  }
+  lock.holds.add(hold);
+  lock.occupy(operation.mode);
+  lock.lastPhase = operation.mode;
+  session.addHold(hold);
+  state.holdCount++;
+  state.deadlines.set(hold, Math.min(nowMs + ttlMs, hold.maxHoldAtMs));
+  notePromiseOf(state, hold);
+  if (fits) accept(state, session, operation, hold, nowMs);
+  else refuse(state, session, operation, 'another session claims the same lock');
+}
+
+/** Holds live on after their pool is gone, so a claim of one opens its key without rules. */
+function openForReclaim(state: EngineState, key: string): LockState {
+  const lock = new LockState(key, 'pool', state.pools.get(policyNameOf(key)) ?? { policy: undefined });
+  state.locks.set(key, lock);
+  return lock;
+}
+
+function accept(state: EngineState, session: Session, operation: ReclaimOperation, hold: Hold, nowMs: number): void {
+  hold.state = 'held';
+  hold.depth = operation.depth;
+  hold.metadata = operation.metadata;
+  attach(session, hold);
+  state.count('reclaimAccepted');
+  state.audit({
+    type: 'reclaimed',
+    key: operation.key,
+    principal: hold.principal,
+    ownerId: hold.ownerId,
+    token: hold.token,
+    why: undefined,
+  });
+  state.reply(session.id, holdReply(state, hold, operation.ref, hold.depth, nowMs));
+}
+
+function refuse(state: EngineState, session: Session, operation: ReclaimOperation, why: string): void {
+  state.count('reclaimRefused');
+  state.audit({
+    type: 'reclaimRefused',
+    key: operation.key,
+    principal: session.principal,
+    ownerId: operation.ownerId,
+    token: operation.token,
+    why,
+  });
+  state.refuseFor(session.id, operation.ref, 'NOT_HELD', operation.key, {
+    fencingToken: String(operation.token),
+    reason: why,
+  });
+}
