@@ -5,7 +5,7 @@ import { DeadlineHeap } from './deadlines.ts';
 import type { AuditEvent, Effect, RarePath } from './effects.ts';
 import { type Hold, ownerKeyOf } from './hold.ts';
 import { LockState, type Rules } from './lock.ts';
-import { Session } from './session.ts';
+import type { Session } from './session.ts';
 import { ShardState, type ShardStart } from './shard.ts';
 import type { Waiter } from './waiter.ts';
 
