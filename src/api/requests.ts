@@ -46,11 +46,9 @@ const fencingToken = z
   .regex(/^[1-9][0-9]{0,15}$/)
   .meta({ description: 'Fencing token of the hold, a decimal string as the grant gave it.' });
 
-const metadata = z
-  .record(z.string().min(1).max(128), z.string().max(LIMITS.metadataBytesMax))
-  .meta({
-    description: `Notes for people, shown by inspection: at most ${LIMITS.metadataEntriesMax} entries and ${LIMITS.metadataBytesMax} bytes as JSON.`,
-  });
+const metadata = z.record(z.string().min(1).max(128), z.string().max(LIMITS.metadataBytesMax)).meta({
+  description: `Notes for people, shown by inspection: at most ${LIMITS.metadataEntriesMax} entries and ${LIMITS.metadataBytesMax} bytes as JSON.`,
+});
 
 const acquireFields = {
   ownerId: ownerId.optional(),

@@ -9,6 +9,7 @@ import type { ShardSnapshot, StoredLockRecord } from './records.ts';
  */
 export type Command =
   | SessionCommand
+  | HeardCommand
   | OpenSessionCommand
   | CloseSessionCommand
   | ReclaimCompleteCommand
@@ -29,6 +30,14 @@ export interface SessionCommand {
   /** Number of the client frame that carried it. */
   readonly frame: number;
   readonly operation: Operation;
+}
+
+/** A heartbeat: the session is there, and its newest frame is this one. */
+export interface HeardCommand {
+  readonly kind: 'heard';
+  readonly sessionId: number;
+  readonly connection: number;
+  readonly frame: number;
 }
 
 /** A connection of a session is there: a first one, or a resumed one, which supersedes the earlier. */

@@ -118,20 +118,33 @@ export class ShardEngine {
 }
 
 function applyOperation(state: EngineState, command: SessionCommand, nowMs: number): void {
-  const session = state.sessions.get(command.sessionId);
-  if (session === undefined || command.connection !== session.connection || !session.connected) {
-    state.count('supersededFrame');
-    return;
-  }
-  session.frame = command.frame;
-  session.heardAtMs = nowMs;
-  if (session.parked.size > 0) unpark(state, session, nowMs);
+  const session = hear(state, command.sessionId, command.connection, command.frame, nowMs);
+  if (session === undefined) return;
   if (state.frozen) {
     if (command.operation.op !== 'cancel')
       state.refuse(session.id, command.operation.ref, 'UNAVAILABLE', { reason: 'frozen', retryAfterMs: 50 });
     return;
   }
   operate(state, session, command.operation, nowMs);
+}
+
+/** Notes that a frame of the session came; `undefined` if it came over a connection that is none any more. */
+function hear(
+  state: EngineState,
+  sessionId: number,
+  connection: number,
+  frame: number,
+  nowMs: number,
+): Session | undefined {
+  const session = state.sessions.get(sessionId);
+  if (session === undefined || connection !== session.connection || !session.connected) {
+    state.count('supersededFrame');
+    return undefined;
+  }
+  session.frame = frame;
+  session.heardAtMs = nowMs;
+  if (session.parked.size > 0) unpark(state, session, nowMs);
+  return session;
 }
 
 function operate(state: EngineState, session: Session, operation: Operation, nowMs: number): void {
@@ -155,6 +168,9 @@ function operate(state: EngineState, session: Session, operation: Operation, now
 
 function applyOther(state: EngineState, command: Exclude<Command, SessionCommand>, nowMs: number): void {
   switch (command.kind) {
+    case 'heard':
+      hear(state, command.sessionId, command.connection, command.frame, nowMs);
+      return undefined;
     case 'openSession':
       return openSession(state, command, nowMs);
     case 'closeSession':
