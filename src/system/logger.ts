@@ -47,6 +47,7 @@ export function createLog(options: LoggerOptions = {}): Log {
     {
       level,
       base: fields,
+      messageKey: 'message',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: describeError },

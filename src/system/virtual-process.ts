@@ -20,9 +20,11 @@ export interface TrueTime {
   nextSequence(): number;
 }
 
-/** A callback and when it may run. Of two with the same moment, the one with the lower sequence runs first. */
-export interface Scheduled {
-  /** For a timer, a reading of the process's monotonic clock; for a `soon`, the true time it was asked for. */
+/** What was asked for with `after`, and what was asked for with `soon`. */
+export type CallbackKind = 'timer' | 'soon';
+
+interface Scheduled {
+  /** A reading of the process's monotonic clock. */
   readonly dueMs: number;
   readonly sequence: number;
   readonly run: () => void;
@@ -35,8 +37,8 @@ export interface Scheduled {
  */
 export class VirtualProcess implements Clock, Timers {
   readonly #world: TrueTime;
-  readonly #timers: Scheduled[] = [];
-  readonly #soon: Scheduled[] = [];
+  /** In the order in which they run. */
+  readonly #callbacks: Readonly<Record<CallbackKind, Scheduled[]>> = { timer: [], soon: [] };
   #rate: number;
   /** The true moment from which the monotonic clock runs on from `#monotonicBaseMs`; in the future during a suspend. */
   #monotonicFromMs: number;
@@ -70,11 +72,11 @@ export class VirtualProcess implements Clock, Timers {
   /** Bounds as in `Timers.after`. A delay is measured by this process's own clock, so drift and suspends move its end. */
   after(delayMs: number, run: () => void): Disposable {
     if (delayMs === Infinity) return disposable(() => {});
-    return this.#schedule(this.#timers, this.monotonicMs() + (delayMs > 0 ? delayMs : 0), run);
+    return this.#schedule('timer', delayMs > 0 ? delayMs : 0, run);
   }
 
   soon(run: () => void): Disposable {
-    return this.#schedule(this.#soon, this.#world.nowMs, run);
+    return this.#schedule('soon', 0, run);
   }
 
   /** From now on both clocks run `rate` times as fast as true time; above 0. */
@@ -106,8 +108,8 @@ export class VirtualProcess implements Clock, Timers {
   /** Kills the process: what was pending never runs, and neither does anything asked for later. */
   end(): void {
     this.#ended = true;
-    this.#timers.length = 0;
-    this.#soon.length = 0;
+    this.#callbacks.timer.length = 0;
+    this.#callbacks.soon.length = 0;
   }
 
   /** False while it stands still, and for ever after `end`. */
@@ -115,34 +117,36 @@ export class VirtualProcess implements Clock, Timers {
     return !this.#ended && this.#wakesAtMs <= this.#world.nowMs;
   }
 
-  /** The first timer, with the true moment at which it can run as things stand. */
-  firstTimer(): { readonly atMs: number; readonly timer: Scheduled } | undefined {
-    const [timer] = this.#timers;
-    if (!timer) return undefined;
-    const dueAtMs = this.#monotonicFromMs + (timer.dueMs - this.#monotonicBaseMs) / this.#rate;
-    return { atMs: Math.max(dueAtMs, this.#wakesAtMs, this.#world.nowMs), timer };
+  /** For the world: the true moment at which the first callback of `kind` can run as things stand; Infinity without one. */
+  dueMs(kind: CallbackKind): number {
+    const first = this.#callbacks[kind][0];
+    if (!first) return Infinity;
+    const awakeMs = Math.max(this.#wakesAtMs, this.#world.nowMs);
+    if (kind === 'soon') return awakeMs;
+    return Math.max(awakeMs, this.#monotonicFromMs + (first.dueMs - this.#monotonicBaseMs) / this.#rate);
   }
 
-  /** The first `soon`, with the true moment at which it can run. */
-  firstSoon(): { readonly atMs: number; readonly timer: Scheduled } | undefined {
-    const [timer] = this.#soon;
-    return timer && { atMs: Math.max(this.#wakesAtMs, this.#world.nowMs), timer };
+  /** For the world: the number of the first callback of `kind`; Infinity without one. */
+  firstSequence(kind: CallbackKind): number {
+    return this.#callbacks[kind][0]?.sequence ?? Infinity;
   }
 
-  /** For the world alone: removes the first timer or `soon` and runs it. */
-  runFirst(kind: 'timer' | 'soon'): void {
-    const first = (kind === 'timer' ? this.#timers : this.#soon).shift();
-    if (kind === 'timer' && first) this.#monotonicFloorMs = Math.max(this.#monotonicFloorMs, first.dueMs);
-    first?.run();
+  /** For the world: removes the first callback of `kind` and runs it. */
+  runFirst(kind: CallbackKind): void {
+    const first = this.#callbacks[kind].shift();
+    if (!first) return;
+    this.#monotonicFloorMs = Math.max(this.#monotonicFloorMs, first.dueMs);
+    first.run();
   }
 
   #exactWallMs(): number {
     return this.#wallBaseMs + (this.#world.nowMs - this.#wallFromMs) * this.#rate;
   }
 
-  #schedule(queue: Scheduled[], dueMs: number, run: () => void): Disposable {
-    const scheduled: Scheduled = { dueMs, sequence: this.#world.nextSequence(), run };
+  #schedule(kind: CallbackKind, delayMs: number, run: () => void): Disposable {
+    const scheduled = { dueMs: this.monotonicMs() + delayMs, sequence: this.#world.nextSequence(), run };
     if (this.#ended) return disposable(() => {});
+    const queue = this.#callbacks[kind];
     queue.splice(positionOf(queue, scheduled), 0, scheduled);
     return disposable(() => {
       const position = positionOf(queue, scheduled);
@@ -163,8 +167,8 @@ function positionOf(queue: readonly Scheduled[], wanted: Scheduled): number {
   return low;
 }
 
-/** The order in which two callbacks of one process run. */
-export function runsBefore(one: Scheduled, other: Scheduled): boolean {
+/** The order in which two callbacks of one kind run. */
+function runsBefore(one: Scheduled, other: Scheduled): boolean {
   return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.sequence < other.sequence);
 }
 

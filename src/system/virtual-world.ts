@@ -5,16 +5,14 @@
  * then what was asked for `soon`, then, as the next turn of an event loop, what those asked for. None runs inside another,
  * and time cannot be moved from inside one.
  */
-import { type Scheduled, type TrueTime, VirtualProcess, type VirtualProcessOptions } from './virtual-process.ts';
+import { type CallbackKind, type TrueTime, VirtualProcess, type VirtualProcessOptions } from './virtual-process.ts';
 
 /** More callbacks than this without time moving on mean that they ask for each other in a circle. */
-const callbacksPerMomentMax = 1_000_000;
+const callbacksPerMomentMax = 100_000;
 
-interface Candidate {
-  readonly process: VirtualProcess;
-  readonly kind: 'timer' | 'soon';
-  readonly atMs: number;
-  readonly timer: Scheduled;
+interface Phase {
+  readonly kind: CallbackKind;
+  readonly end: number;
 }
 
 export interface VirtualWorldOptions {
@@ -27,8 +25,8 @@ export class VirtualWorld implements TrueTime {
   readonly #processes: VirtualProcess[] = [];
   #nowMs = 0;
   #sequence = 0;
-  /** What was asked for with this number or a later one belongs to the next turn. */
-  #turnEnd = 0;
+  /** A turn of the event loop has two phases; a callback numbered above `end` waits for the next one of its kind. */
+  #phase: Phase = { kind: 'timer', end: 0 };
   #callbacksAtMoment = 0;
   #busy = false;
 
@@ -63,7 +61,11 @@ export class VirtualWorld implements TrueTime {
 
   /** The true moment at which the next callback can run as things stand; Infinity if none is pending. */
   nextDueMs(): number {
-    return this.#candidates().reduce((earliestMs, { atMs }) => Math.min(earliestMs, atMs), Infinity);
+    let earliestMs = Infinity;
+    for (const process of this.#processes) {
+      earliestMs = Math.min(earliestMs, process.dueMs('timer'), process.dueMs('soon'));
+    }
+    return earliestMs;
   }
 
   /**
@@ -77,9 +79,8 @@ export class VirtualWorld implements TrueTime {
   /** Runs what was asked for `soon` before this call, in processes that are running, and no timer. Time stands still. */
   runSoon(): void {
     this.#exclusively(() => {
-      const end = this.#sequence;
-      const next = () => first(this.#candidates().filter((each) => each.kind === 'soon' && this.#isDue(each, end)));
-      for (let candidate = next(); candidate; candidate = next()) this.#run(candidate);
+      const turn: Phase = { kind: 'soon', end: this.#sequence };
+      while (this.#runFirst(turn));
     });
   }
 
@@ -120,49 +121,39 @@ export class VirtualWorld implements TrueTime {
   }
 
   #step(untilMs: number): boolean {
-    const candidates = this.#candidates();
-    const atMs = candidates.reduce((earliestMs, each) => Math.min(earliestMs, each.atMs), Infinity);
-    if (atMs > untilMs || atMs === Infinity) return false;
-    if (atMs > this.#nowMs) this.#moveTo(atMs);
-
-    const due = candidates.filter((each) => each.atMs <= atMs);
-    if (!due.some((each) => this.#isDue(each, this.#turnEnd))) this.#turnEnd = this.#sequence;
-    const turn = due.filter((each) => this.#isDue(each, this.#turnEnd));
-    const candidate = first(turn.filter(({ kind }) => kind === 'timer')) ?? first(turn);
-    if (candidate) this.#run(candidate);
+    const dueMs = this.nextDueMs();
+    if (dueMs > untilMs || dueMs === Infinity) return false;
+    if (dueMs > this.#nowMs) this.#moveTo(dueMs);
+    while (!this.#runFirst(this.#phase)) {
+      this.#phase = { kind: this.#phase.kind === 'timer' ? 'soon' : 'timer', end: this.#sequence };
+    }
     return true;
   }
 
-  #run({ process, kind }: Candidate): void {
+  /** Runs the callback of the phase that was asked for first; false if none is due. */
+  #runFirst({ kind, end }: Phase): boolean {
+    let first: VirtualProcess | undefined;
+    let firstSequence = end;
+    for (const process of this.#processes) {
+      const sequence = process.firstSequence(kind);
+      if (sequence > firstSequence || process.dueMs(kind) > this.#nowMs) continue;
+      first = process;
+      firstSequence = sequence;
+    }
+    if (!first) return false;
+
     this.#callbacksAtMoment += 1;
     if (this.#callbacksAtMoment > callbacksPerMomentMax) {
-      throw new Error(
-        `More than ${callbacksPerMomentMax} callbacks ran at ${this.#nowMs} ms: they ask for each other.`,
-      );
+      throw new Error(`More than ${callbacksPerMomentMax} callbacks at ${this.#nowMs} ms: they ask for each other.`);
     }
-    process.runFirst(kind);
-  }
-
-  #isDue({ atMs, timer }: Candidate, turnEnd: number): boolean {
-    return atMs <= this.#nowMs && timer.sequence <= turnEnd;
+    first.runFirst(kind);
+    return true;
   }
 
   #moveTo(toMs: number): void {
     if (toMs > this.#nowMs) this.#callbacksAtMoment = 0;
     this.#nowMs = toMs;
-    this.#turnEnd = this.#sequence;
-  }
-
-  /** The first timer and the first `soon` of every process. */
-  #candidates(): Candidate[] {
-    const candidates: Candidate[] = [];
-    for (const process of this.#processes) {
-      const timer = process.firstTimer();
-      if (timer) candidates.push({ process, kind: 'timer', ...timer });
-      const soon = process.firstSoon();
-      if (soon) candidates.push({ process, kind: 'soon', ...soon });
-    }
-    return candidates;
+    this.#phase = { kind: 'timer', end: this.#sequence };
   }
 
   #exclusively<Result>(work: () => Result): Result {
@@ -182,12 +173,6 @@ export class VirtualWorld implements TrueTime {
   #checkNotPast(toMs: number): void {
     if (!(toMs >= this.#nowMs)) throw new RangeError(`Time cannot move from ${this.#nowMs} ms to ${toMs} ms.`);
   }
-}
-
-/** Of candidates that can run at the same moment, the one that was asked for first. */
-function first(candidates: readonly Candidate[]): Candidate | undefined {
-  const [head, ...rest] = candidates;
-  return head && rest.reduce((best, each) => (each.timer.sequence < best.timer.sequence ? each : best), head);
 }
 
 /** Resolves after every continuation that can run now has run. */
