@@ -27,7 +27,7 @@ export function run(command: readonly string[], options: { readonly show: boolea
       });
     const child = spawn(program, rest, {
       cwd: repository,
-      env: { ...process.env, PATH: `${repository}/node_modules/.bin:${process.env['PATH'] ?? ''}` },
+      env: { ...process.env, NO_COLOR: '1', PATH: `${repository}/node_modules/.bin:${process.env['PATH'] ?? ''}` },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const [stream, target] of [

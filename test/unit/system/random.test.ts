@@ -112,7 +112,7 @@ describe('seededRandom', () => {
     const random = seededRandom(5);
     const digits = draws(5_000, () => random.uuid().replaceAll('-', '').slice(17)).join('');
     const counts = histogram(
-      [...digits].map((digit) => Number.parseInt(digit, 16)),
+      Array.from(digits, (digit) => Number.parseInt(digit, 16)),
       16,
     );
     expect(chiSquared(counts)).toBeLessThan(37.7);
