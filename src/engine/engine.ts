@@ -107,6 +107,11 @@ export class ShardEngine {
     return this.#state.shard.nextToken - 1;
   }
 
+  /** Longest promise from memory that is, or is about to be, on record. */
+  get graceMs(): number {
+    return Math.max(this.#state.shard.graceMs, this.#state.shard.wantedGraceMs);
+  }
+
   exportSnapshot(nowMs: number): ShardSnapshot {
     return exportSnapshot(this.#state, nowMs);
   }

@@ -1,0 +1,42 @@
+import type { LostPush } from '../api/operations.ts';
+import type { EndReason } from '../api/vocabulary.ts';
+import type { AuditEvent } from '../engine/effects.ts';
+import type { Log } from '../system/logger.ts';
+
+/** Ends that a holder did not ask for, and must hear of. */
+const TOLD: readonly EndReason[] = ['expired', 'maxHold', 'forceReleased', 'orphaned', 'conflict'];
+
+/** What the session of an ended hold is told; `undefined` if it asked for the end itself or never knew the hold. */
+export function lostPushOf(event: AuditEvent, epoch: number): LostPush | undefined {
+  if (event.type !== 'ended' || !event.acknowledged || event.sessionId === 0 || !TOLD.includes(event.reason))
+    return undefined;
+  const { key, token, ownerId, reason } = event;
+  return { kind: 'lost', key, token, ownerId, reason, epoch };
+}
+
+/** One line for what a person must be able to find later. Grants, renewals, releases and expiries are metrics, never lines. */
+export function logAudit(log: Log, event: AuditEvent): void {
+  switch (event.type) {
+    case 'ended':
+      if (event.reason !== 'forceReleased' && event.reason !== 'orphaned') return;
+      log.warn({ audit: event }, 'a hold was ended by force');
+      return;
+    case 'overdue':
+      log.warn({ audit: event }, 'a hold is past its time to live and stays, since expiryPolicy is Alert');
+      return;
+    case 'deadlock':
+      log.warn({ audit: event }, 'a deadlock was found');
+      return;
+    case 'reclaimRefused':
+      log.warn({ audit: event }, 'a reclaim was refused');
+      return;
+    case 'recordEdited':
+    case 'recordDeleted':
+      log.warn({ audit: event }, 'a lease was changed by somebody else');
+      return;
+    case 'recordRefused':
+      log.error({ audit: event }, 'the store refuses to write a lease');
+      return;
+    default:
+  }
+}

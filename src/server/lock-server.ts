@@ -1,0 +1,220 @@
+import { lockKindOf, policyNameOf } from '../api/lock-id.ts';
+import type { Inspection, LostPush, Reply } from '../api/operations.ts';
+import type { LockPolicy } from '../api/policies.ts';
+import { SHARD_COUNT, shardOf } from '../api/shard-hash.ts';
+import type { SessionListener, SessionTransport, TransportListQuery } from '../api/transport.ts';
+import { LIMITS } from '../api/limits.ts';
+import type { Command } from '../engine/commands.ts';
+import type { AuditEvent, RarePath } from '../engine/effects.ts';
+import type { LeaseStore } from '../kube/lease-store.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Log } from '../system/logger.ts';
+import type { Random } from '../system/random.ts';
+import type { Timers } from '../system/timers.ts';
+import { logAudit, lostPushOf } from './audit.ts';
+import { MemoryConnection } from './memory-connection.ts';
+import type { GaugeSource, ServerMetrics } from './server-metrics.ts';
+import type { ShardDriver } from './shard-driver.ts';
+import { ShardOwnership } from './shard-ownership.ts';
+
+export interface LockServerOptions {
+  readonly store: LeaseStore;
+  /** The operator's namespace, where member and shard Leases are. */
+  readonly namespace: string;
+  readonly podName: string;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics?: ServerMetrics | undefined;
+  /** Shards of the installation. Default 32; another number than the recorded one is refused. */
+  readonly shardCount?: number | undefined;
+  /** Incarnations that cannot be alive, so that taking over from them need not wait. Default: none. */
+  readonly isKnownDead?: ((incarnation: string) => boolean) | undefined;
+  /** Called before an acquire of a lock or pool that has no rules; `dev` mode makes them here. Default: LOCK_NOT_FOUND. */
+  readonly onUnknown?: ((server: LockServer, key: string) => void) | undefined;
+  /** Hears every audit event, in order for each lock. Must not throw. */
+  readonly onAudit?: ((shard: number, event: AuditEvent) => void) | undefined;
+  /** Told once when the process must end: an invariant broke, or no shard can be taken. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+interface Configured {
+  readonly resource: 'lock' | 'pool';
+  readonly name: string;
+  readonly policy: LockPolicy;
+}
+
+/**
+ * The lock server of one process: sessions on one side, the shards it owns on the other. It routes operations to the shard of
+ * their key, answers UNAVAILABLE for a shard it does not own at present, and tells sessions of every new epoch.
+ */
+export class LockServer implements AsyncDisposable {
+  readonly #options: LockServerOptions;
+  readonly #shardCount: number;
+  readonly #ownership: ShardOwnership;
+  readonly #connections = new Map<number, MemoryConnection>();
+  readonly #configured = new Map<string, Configured>();
+  readonly #freeSlots: number[] = [];
+  #slotsGiven = 0;
+  #sessionsGiven = 0;
+  #stopping = false;
+
+  private constructor(options: LockServerOptions) {
+    this.#options = options;
+    this.#shardCount = options.shardCount ?? SHARD_COUNT;
+    this.#ownership = new ShardOwnership({
+      ...options,
+      shardCount: this.#shardCount,
+      isKnownDead: options.isKnownDead ?? (() => false),
+      observeWrite: (outcome, seconds) => options.metrics?.wrote(outcome, seconds),
+      sink: {
+        reply: (sessionId, reply) => this.#reply(sessionId, reply),
+        audit: (shard, event) => this.#audit(shard, event),
+        count: (metric, value) => this.#count(metric, value),
+      },
+      onOwned: (shard, driver) => this.#owned(shard, driver),
+    });
+  }
+
+  /** Joins as a member and takes all shards. Rejects if that is refused for sure (layout, clock, damaged record). */
+  static async start(options: LockServerOptions): Promise<LockServer> {
+    const server = new LockServer(options);
+    await server.#ownership.start();
+    return server;
+  }
+
+  /** A session in this process. `principal` is its authenticated identity. */
+  connect(principal: string, listener: SessionListener): SessionTransport {
+    const slot = this.#freeSlots.pop() ?? (this.#slotsGiven < LIMITS.sessionSlotsMax ? this.#slotsGiven++ : -1);
+    const connection = new MemoryConnection({ id: ++this.#sessionsGiven, principal, slot }, listener, {
+      shardCount: this.#shardCount,
+      shardOf: (key) => shardOf(key, this.#shardCount),
+      submit: (shard, command) => this.#submit(shard, command),
+      beforeAcquire: (key) => this.#beforeAcquire(key),
+      list: (query) => this.list(query),
+      closed: (reason) => this.#closed(connection, reason),
+    });
+    this.#connections.set(connection.sessionId, connection);
+    return connection;
+  }
+
+  /** Sets, changes or (`undefined`) closes the rules of a DistributedLock. `name` is `namespace/name`. */
+  configureLock(name: string, policy: LockPolicy | undefined): void {
+    this.#configure('lock', name, policy);
+  }
+
+  /** Sets, changes or (`undefined`) closes the rules of a LockPool. `name` is `namespace/name`. */
+  configurePool(name: string, policy: LockPolicy | undefined): void {
+    this.#configure('pool', name, policy);
+  }
+
+  /** A lock as it stands; `undefined` if there is no such lock, or its shard is not owned now. */
+  inspect(key: string): Inspection | undefined {
+    return this.#ownership
+      .driver(shardOf(key, this.#shardCount))
+      ?.engine.inspect(key, this.#options.clock.monotonicMs());
+  }
+
+  /** Locks of a namespace in the order of their ids; lets other work run between shards, so it is no snapshot. */
+  async list({ namespace, prefix, after, limit }: TransportListQuery): Promise<readonly Inspection[]> {
+    const keys: string[] = [];
+    for (let shard = 0; shard < this.#shardCount; shard++) {
+      const engine = this.#ownership.driver(shard)?.engine;
+      if (engine !== undefined) keys.push(...engine.listKeys(`${namespace}/${prefix}`, `${namespace}/${after}`, limit));
+      if (shard % 8 === 7) await new Promise<void>((resolve) => this.#options.timers.soon(resolve));
+    }
+    const page = keys.sort((left, right) => (left < right ? -1 : 1)).slice(0, limit);
+    return page.map((key) => this.inspect(key)).filter((inspection) => inspection !== undefined);
+  }
+
+  /** Sums over the shards owned now. */
+  gauges(): GaugeSource {
+    let holdCount = 0;
+    let waiterCount = 0;
+    let ownedShards = 0;
+    for (const driver of this.#ownership.drivers()) {
+      holdCount += driver.engine.holdCount;
+      waiterCount += driver.engine.waiterCount;
+      ownedShards++;
+    }
+    return { holdCount, waiterCount, ownedShards };
+  }
+
+  /** Why requests cannot be served now; `undefined` if they can. */
+  notReadyReason(): string | undefined {
+    if (this.#stopping) return 'this process is shutting down';
+    return this.#ownership.notReadyReason();
+  }
+
+  /** Stops taking requests, lets writes that are under way land, and leaves, so that a successor need not wait. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
+    for (const connection of this.#connections.values()) connection.close('lost');
+    await this.#ownership[Symbol.asyncDispose]();
+  }
+
+  #configure(resource: 'lock' | 'pool', name: string, policy: LockPolicy | undefined): void {
+    const id = `${resource} ${name}`;
+    if (policy === undefined) this.#configured.delete(id);
+    else this.#configured.set(id, { resource, name, policy });
+    if (resource === 'lock') {
+      this.#submit(shardOf(name, this.#shardCount), this.#configureCommand(resource, name, policy));
+    } else {
+      for (let shard = 0; shard < this.#shardCount; shard++)
+        this.#submit(shard, this.#configureCommand(resource, name, policy));
+    }
+  }
+
+  #configureCommand(resource: 'lock' | 'pool', name: string, policy: LockPolicy | undefined): Command {
+    return { kind: 'configure', resource, name, policy, counterFloor: this.#ownership.counterFloor(name) };
+  }
+
+  #beforeAcquire(key: string): void {
+    const { onUnknown } = this.#options;
+    if (onUnknown !== undefined && !this.#configured.has(`${lockKindOf(key)} ${policyNameOf(key)}`))
+      onUnknown(this, key);
+  }
+
+  #submit(shard: number, command: Command): boolean {
+    const driver = this.#ownership.driver(shard);
+    driver?.submit(command);
+    return driver !== undefined;
+  }
+
+  /** A shard was taken, for the first time or anew: its rules first, then its sessions, which reclaim what they hold. */
+  #owned(shard: number, driver: ShardDriver): void {
+    for (const { resource, name, policy } of this.#configured.values()) {
+      if (resource === 'pool' || shardOf(name, this.#shardCount) === shard)
+        driver.submit(this.#configureCommand(resource, name, policy));
+    }
+    for (const connection of this.#connections.values()) connection.shardOwned(shard, driver.engine.epoch);
+  }
+
+  #reply(sessionId: number, reply: Reply): void {
+    if (reply.kind === 'error') this.#options.metrics?.refused(reply.code);
+    this.#connections.get(sessionId)?.deliver(reply);
+  }
+
+  #audit(shard: number, event: AuditEvent): void {
+    const { metrics, onAudit, log } = this.#options;
+    metrics?.audit(event);
+    onAudit?.(shard, event);
+    logAudit(log, event);
+    const push: LostPush | undefined = lostPushOf(event, this.#ownership.driver(shard)?.engine.epoch ?? 0);
+    if (push !== undefined && event.type === 'ended') this.#connections.get(event.sessionId)?.deliverLost(push);
+  }
+
+  #count(metric: RarePath, value: number): void {
+    this.#options.metrics?.count(metric, value);
+  }
+
+  #closed(connection: MemoryConnection, reason: 'goodbye' | 'lost'): void {
+    this.#connections.delete(connection.sessionId);
+    const { slot } = connection;
+    if (slot < 0) return;
+    if (reason === 'goodbye') this.#freeSlots.push(slot);
+    // Its holds may live on: the slot is given to nobody else before the longest of them has run out.
+    else this.#options.timers.after(LIMITS.ttlMsMax, () => this.#freeSlots.push(slot));
+  }
+}

@@ -1,0 +1,157 @@
+import type { Reply } from '../api/operations.ts';
+import type { Command } from '../engine/commands.ts';
+import type { AuditEvent, Effect, RarePath, RegressedEffect } from '../engine/effects.ts';
+import type { ShardEngine } from '../engine/engine.ts';
+import type { Step } from '../engine/state.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Timers } from '../system/timers.ts';
+import type { LeaseWriter, OwnedShardLease } from './lease-writer.ts';
+import type { Member } from './member.ts';
+
+/** Where a shard's driver delivers. None of these may throw, or call back into the driver before they return. */
+export interface ShardSink {
+  reply(sessionId: number, reply: Reply): void;
+  audit(shard: number, event: AuditEvent): void;
+  count(metric: RarePath, value: number): void;
+}
+
+export interface ShardDriverOptions {
+  readonly engine: ShardEngine;
+  readonly lease: OwnedShardLease;
+  readonly member: Member;
+  readonly writer: LeaseWriter;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly sink: ShardSink;
+  /** The shard's Lease is no longer ours, or a Lease went backwards: the server takes the shard over anew. */
+  readonly onLost: (driver: ShardDriver, why: RegressedEffect | 'shardLease') => void;
+  /** An invariant of the engine broke: nothing it says can be trusted any more. */
+  readonly onBroken: (error: unknown) => void;
+}
+
+/** A wake-up later than this makes the owner renew its authority before it acknowledges anything. */
+const STALL_MS = 85;
+
+/**
+ * Runs one shard's engine: gives it commands and the time, carries out its effects by the ordering contract, and lets replies
+ * out only while the authority is valid at that very moment. While it is in doubt replies wait, in order, for a renewal.
+ */
+export class ShardDriver {
+  readonly #options: ShardDriverOptions;
+  readonly #outbox: { readonly sessionId: number; readonly reply: Reply }[] = [];
+  #timer: Disposable | undefined;
+  #wakeAtMs = Number.POSITIVE_INFINITY;
+  #confirming = false;
+  #dropped = false;
+
+  constructor(options: ShardDriverOptions) {
+    this.#options = options;
+    this.#arm();
+  }
+
+  get engine(): ShardEngine {
+    return this.#options.engine;
+  }
+
+  get isDropped(): boolean {
+    return this.#dropped;
+  }
+
+  /** Applies a command now. After `drop` it does nothing, and nobody is answered. */
+  submit(command: Command): void {
+    if (this.#dropped) return;
+    let step: Step;
+    try {
+      step = this.#options.engine.apply(command, this.#options.clock.monotonicMs());
+    } catch (error) {
+      this.drop();
+      this.#options.onBroken(error);
+      return;
+    }
+    for (const effect of step.effects) this.#run(effect);
+    if (step.replies.length > 0) this.#answer(step);
+    if (step.wakeAtMs < this.#wakeAtMs) this.#arm();
+  }
+
+  /** The reign over this shard is over: no further reply leaves, no further command is applied. */
+  drop(): void {
+    this.#dropped = true;
+    this.#outbox.length = 0;
+    this.#timer?.[Symbol.dispose]();
+  }
+
+  #run(effect: Effect): void {
+    const { sink, writer, lease, engine } = this.#options;
+    switch (effect.kind) {
+      case 'audit':
+        sink.audit(engine.shard, effect.event);
+        return;
+      case 'count':
+        sink.count(effect.metric, effect.value);
+        return;
+      case 'persistLock':
+        void writer.writeLock(effect).then((outcome) => this.submit(outcome));
+        return;
+      case 'persistShard':
+        void writer.writeShard(engine.shard, effect, lease).then(({ lostShard, ...outcome }) => {
+          if (lostShard) this.#lose('shardLease');
+          else this.submit(outcome);
+        });
+        return;
+      case 'regressed':
+        this.#lose(effect);
+    }
+  }
+
+  #lose(why: RegressedEffect | 'shardLease'): void {
+    if (this.#dropped) return;
+    this.drop();
+    this.#options.onLost(this, why);
+  }
+
+  #answer(step: Step): void {
+    const { member, sink } = this.#options;
+    if (this.#outbox.length === 0 && member.authority() === 'valid') {
+      for (const [index, reply] of step.replies.entries()) sink.reply(step.recipients[index] as number, reply);
+      return;
+    }
+    for (const [index, reply] of step.replies.entries()) {
+      this.#outbox.push({ sessionId: step.recipients[index] as number, reply });
+    }
+    this.#confirm();
+  }
+
+  #confirm(): void {
+    if (this.#confirming || this.#dropped || this.#options.member.authority() === 'lost') return;
+    this.#confirming = true;
+    void this.#options.member.confirm().then(() => {
+      this.#confirming = false;
+      if (this.#dropped) return;
+      if (this.#options.member.authority() !== 'valid') {
+        this.#options.timers.soon(() => this.#confirm());
+        return;
+      }
+      for (const { sessionId, reply } of this.#outbox.splice(0)) this.#options.sink.reply(sessionId, reply);
+    });
+  }
+
+  #arm(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#wakeAtMs = this.#options.engine.wakeAtMs;
+    if (this.#wakeAtMs === Number.POSITIVE_INFINITY) return;
+    const { clock, timers } = this.#options;
+    this.#timer = timers.after(Math.max(0, this.#wakeAtMs - clock.monotonicMs()), () => this.#wake());
+  }
+
+  /** Measured at once, run after one poll of the sockets: a renewal that lies in a receive buffer is processed first. */
+  #wake(): void {
+    const { clock, timers, member } = this.#options;
+    const lateMs = Math.max(0, clock.monotonicMs() - this.#wakeAtMs);
+    if (lateMs > STALL_MS) member.doubt();
+    this.#timer = timers.soon(() => {
+      this.#wakeAtMs = Number.POSITIVE_INFINITY;
+      this.submit({ kind: 'tick', lateMs });
+      if (!this.#dropped && this.#wakeAtMs === Number.POSITIVE_INFINITY) this.#arm();
+    });
+  }
+}
