@@ -40,6 +40,8 @@ export class EngineState {
   /** Arrivals, counted for the order of the queues. */
   sequence = 0;
   #step: Step = newStep();
+  #lastPrefix = '';
+  #lastRules: Rules | undefined;
 
   constructor(start: ShardStart) {
     this.shard = new ShardState(start);
@@ -82,12 +84,24 @@ export class EngineState {
   findOrOpen(key: string): LockState | undefined {
     const known = this.locks.get(key);
     if (known !== undefined) return known;
-    if (lockKindOf(key) === 'lock') return undefined;
-    const rules = this.pools.get(policyNameOf(key));
+    const rules = this.#rulesOfPool(key);
     if (rules?.policy === undefined) return undefined;
     const lock = new LockState(key, 'pool', rules);
     this.locks.set(key, lock);
     return lock;
+  }
+
+  /** Most keys belong to the pool of the key before, which one comparison tells without cutting the name out. */
+  #rulesOfPool(key: string): Rules | undefined {
+    if (this.#lastPrefix !== '' && key.startsWith(this.#lastPrefix)) return this.#lastRules;
+    if (lockKindOf(key) === 'lock') return undefined;
+    const name = policyNameOf(key);
+    const rules = this.pools.get(name);
+    if (rules !== undefined) {
+      this.#lastPrefix = `${name}/`;
+      this.#lastRules = rules;
+    }
+    return rules;
   }
 
   /** Whether a key could be locked: it exists, or belongs to an open pool. */
