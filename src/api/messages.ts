@@ -15,8 +15,9 @@ const MESSAGES: Readonly<Record<ErrorCode, (details: ErrorDetails) => string>> =
   INVALID_ARGUMENT: (details) => {
     const problem = textOf(details['problem'])?.replace(/\.$/, '');
     const field = textOf(details['field']);
-    const what = problem ?? (field === undefined ? 'something in the request is not valid' : `${field} is not valid`);
-    return `${capitalised(what)}. Correct the request; sent again unchanged it fails again.`;
+    const what =
+      problem ?? (field === undefined ? 'something in the request is not valid' : `the field ${field} is not valid`);
+    return `${capitalised(what)}. Sent again unchanged it fails again.`;
   },
   UNAUTHENTICATED: () =>
     'The credentials are missing, expired or not accepted. Send a current service account token for the audience lockkeeper.',
@@ -26,7 +27,7 @@ const MESSAGES: Readonly<Record<ErrorCode, (details: ErrorDetails) => string>> =
     return `${what} on ${lockOf(details)}. Ask for a Role that grants it, or use another service account.`;
   },
   LOCK_NOT_FOUND: (details) =>
-    `${capitalised(lockOf(details))} does not exist. Create a DistributedLock or LockPool of that name there, or correct the name or namespace.`,
+    `${capitalised(lockOf(details))} ${details['reason'] === 'deleted' ? 'was deleted' : 'does not exist'}. Create a DistributedLock or LockPool of that name there, or correct the name or namespace.`,
   ROUTE_NOT_FOUND: () => 'There is no such route. GET /openapi.json lists what is served.',
   METHOD_NOT_ALLOWED: (details) => {
     const allowed = textsOf(details['allowed']);
@@ -62,7 +63,8 @@ const MESSAGES: Readonly<Record<ErrorCode, (details: ErrorDetails) => string>> =
   },
   QUEUE_FULL: (details) => {
     const what = textOf(details['what']);
-    return `The limit of ${limitOf(details, 'what may wait')}${what === undefined ? '' : ` (${what})`} is reached for ${lockOf(details)}. Try again after the time in Retry-After.`;
+    const limit = limitOf(details, 'all');
+    return `The limit of ${limit} ${what ?? 'that may wait'} is reached for ${lockOf(details)}. Try again after the time in Retry-After.`;
   },
   INTERNAL: () =>
     'Something failed inside Lockkeeper; the log of this process has the cause. Try again, and report it if it repeats.',
@@ -71,7 +73,7 @@ const MESSAGES: Readonly<Record<ErrorCode, (details: ErrorDetails) => string>> =
     return `${unavailableBecause(details['reason'])}. Nothing was changed; try again ${wait === undefined ? 'after a short pause' : `in ${durationOf(wait)}`}.`;
   },
   OUTCOME_UNKNOWN: (details) =>
-    `It is not known whether the change of ${lockOf(details)} was recorded. Send the same request again with the same requestId: it is never done twice.`,
+    `It is not known whether the change of ${lockOf(details)} was recorded. Send the same request again; an acquire with the same requestId is never done twice.`,
 };
 
 const UNAVAILABLE_REASONS: Readonly<Record<string, string>> = {
@@ -81,6 +83,11 @@ const UNAVAILABLE_REASONS: Readonly<Record<string, string>> = {
   shuttingDown: 'This process is shutting down',
   unclaimed: 'The hold was adopted from the record and its session has not reclaimed it yet',
   noAuthority: 'This replica is not sure to own the shard at the moment',
+  ending: 'The hold is just ending, and the end is being recorded',
+  revocationsFull: 'This shard remembers as many forced releases as it can',
+  implausibleClock: 'The clock of the operator shows an implausible time',
+  shardLayout: 'The operator is configured with another number of shards than the cluster has on record',
+  undecodableLease: 'A Lease has content that this version cannot read',
   callerGone: 'The caller closed its connection before the answer',
   connections: 'Too many connections are busy in this process',
   requestTimeout: 'The request did not arrive completely in time',
@@ -191,6 +198,8 @@ function durationOf(durationMs: number): string {
   return `${Math.round(ms / 3_600_000)} h`;
 }
 
+/** A name of a field at the beginning stays as it is written. */
 function capitalised(sentence: string): string {
+  if (!/^[a-z]+(\s|$)/.test(sentence)) return sentence;
   return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }

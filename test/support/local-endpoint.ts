@@ -4,7 +4,7 @@ import { type Socket, connect } from 'node:net';
 import type { InjectOptions } from 'fastify';
 import type { ErrorBody } from '../../src/api/codes.ts';
 import type { LockCalls } from '../../src/sidecar/calls.ts';
-import { buildApp } from '../../src/sidecar/endpoint/app.ts';
+import { type AppOptions, buildApp } from '../../src/sidecar/endpoint/app.ts';
 import { Connections } from '../../src/sidecar/endpoint/connections.ts';
 import { type Endpoint, type EndpointOptions, openEndpoint } from '../../src/sidecar/endpoint/endpoint.ts';
 import { DEFAULT_SETTINGS } from '../../src/sidecar/endpoint/settings.ts';
@@ -38,7 +38,7 @@ export interface Answer {
 }
 
 /** The routes without a socket. */
-export async function inMemory(calls: LockCalls, options: Partial<EndpointOptions> = {}) {
+export async function inMemory(calls: LockCalls, options: Partial<AppOptions> = {}) {
   const app = await buildApp({
     calls,
     clock: systemClock(),

@@ -44,7 +44,12 @@ function fieldOf(error: ValidatorError): string {
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
   const { additionalProperty, missingProperty } = error.params;
   for (const name of [additionalProperty, missingProperty]) if (typeof name === 'string') path.push(name);
-  return path.length === 0 ? 'body' : path.join('.').slice(0, fieldLengthMax);
+  return path.length === 0
+    ? 'body'
+    : path
+        .map((name) => (name === '' ? '""' : name))
+        .join('.')
+        .slice(0, fieldLengthMax);
 }
 
 const fieldLengthMax = 200;

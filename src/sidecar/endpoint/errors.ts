@@ -58,7 +58,7 @@ function retryAfterSeconds(retryAfterMs: unknown): number {
 
 function codedErrorOf(thrown: unknown): LockkeeperError {
   if (thrown instanceof LockkeeperError) return thrown;
-  switch (frameworkCodeOf(thrown)) {
+  switch (nativeCodeOf(thrown)) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return bodyTooLarge();
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
@@ -84,6 +84,7 @@ export function bodyTooLarge(): LockkeeperError {
   return new LockkeeperError('PAYLOAD_TOO_LARGE', messageOf('PAYLOAD_TOO_LARGE', details), details);
 }
 
-function frameworkCodeOf(thrown: unknown): unknown {
+/** The `code` that Node and its libraries put on their errors. */
+export function nativeCodeOf(thrown: unknown): unknown {
   return typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
 }

@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { type ListenOptions, connect } from 'node:net';
 import { LockkeeperError } from '../../api/codes.ts';
 import type { Log } from '../../system/logger.ts';
+import { nativeCodeOf } from './errors.ts';
 
 /** Makes a server that is not yet listening. */
 export type MakeServer = () => Server;
@@ -130,8 +131,7 @@ function isWithoutIpv6(error: unknown): boolean {
 }
 
 function systemCodeOf(error: unknown): unknown {
-  const cause = error instanceof LockkeeperError ? error.cause : error;
-  return cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return nativeCodeOf(error instanceof LockkeeperError ? error.cause : error);
 }
 
 /** Whether somebody accepts connections there. */

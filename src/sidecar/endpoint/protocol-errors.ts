@@ -94,10 +94,12 @@ function protocolErrorOf(code: string | undefined): { coded: LockkeeperError; st
 export const headerBytesMax = 16_384;
 
 function answerWith(response: ServerResponse, error: LockkeeperError): void {
+  const body = JSON.stringify(error.toBody());
   response.writeHead(httpStatusOf(error.code), {
     ...headersOf(error),
     connection: 'close',
     'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
   });
-  response.end(JSON.stringify(error.toBody()));
+  response.end(body);
 }

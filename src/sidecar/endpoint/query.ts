@@ -24,7 +24,10 @@ export function parseQuery<Name extends string>(text: string, allowed: readonly 
     }
     if (!isOneOf(name, allowed)) {
       const known = allowed.length === 0 ? 'This path takes none.' : `Known here: ${allowed.join(', ')}.`;
-      throw invalid(name.slice(0, 80), `There is no query parameter ${JSON.stringify(name.slice(0, 80))}. ${known}`);
+      throw invalid(
+        name.slice(0, 80) || '""',
+        `There is no query parameter ${JSON.stringify(name.slice(0, 80))}. ${known}`,
+      );
     }
     if (Object.hasOwn(values, name)) throw invalid(name, `The query parameter ${name} is given twice. Give it once.`);
     values[name] = value;

@@ -23,7 +23,7 @@ describe('is refused', () => {
     ['/v1/locks/a?__proto__=1', '__proto__', /no query parameter/],
     ['/v1/locks/a?namespace=%zz', 'query', /broken/],
     ['/v1/locks/a?%=1', 'query', /broken/],
-    ['/v1/locks/a?&', '', /no query parameter/],
+    ['/v1/locks/a?&', '""', /no query parameter/],
     ['/v1/locks/a:held', 'fencingToken', /fencingToken is missing/],
     ['/v1/locks/a:held?fencingToken=', 'fencingToken', /decimal number/],
     ['/v1/locks/a:held?fencingToken=-1', 'fencingToken', /decimal number/],
