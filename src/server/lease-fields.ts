@@ -257,9 +257,7 @@ export function json<Schema extends z.ZodType>(lease: StoredLease, name: string,
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw fault(
-    issue?.code === 'too_big' || issue?.code === 'too_small' ? 'outOfBounds' : 'malformed',
-    name,
-    `at ${issue?.path.join('.') || 'its top'}: ${issue?.message ?? 'invalid'}`,
-  );
+  const outOfBounds = (issue?.code === 'too_big' || issue?.code === 'too_small') && issue.origin !== 'array';
+  const where = issue?.path.join('.') || 'its top';
+  throw fault(outOfBounds ? 'outOfBounds' : 'malformed', name, `at ${where}: ${issue?.message ?? 'invalid'}`);
 }
