@@ -57,7 +57,11 @@ it(`forgets nothing that it acknowledged, over ${ROUNDS} kills under load`, asyn
       const running = load(server, known, grants);
       const wanted = 150 + round * 37;
       while (grants.count < wanted) await new Promise<void>((resolve) => setImmediate(resolve));
-      const keeper = await server.post('/v1/locks/kept:acquire', { ownerId: `keeper-${round}`, ttlMs: TTL_MS, timeoutMs: 10_000 });
+      const keeper = await server.post('/v1/locks/kept:acquire', {
+        ownerId: `keeper-${round}`,
+        ttlMs: TTL_MS,
+        timeoutMs: 10_000,
+      });
       expect(keeper.status).toBe(200);
       await server.kill();
       await running;
@@ -65,15 +69,27 @@ it(`forgets nothing that it acknowledged, over ${ROUNDS} kills under load`, asyn
       await using restarted = await DevProcess.start(['--data', directory]);
       const servesSince = performance.now();
       const refused = await restarted.post('/v1/locks/kept:acquire', { ownerId: 'thief' });
-      expect(refused).toMatchObject({ status: 423, body: { code: 'LOCK_HELD', details: { holders: [{ ownerId: `keeper-${round}` }] } } });
-      const renewed = await restarted.post('/v1/locks/kept:renew', { fencingToken: keeper.body['fencingToken'], ownerId: `keeper-${round}` });
+      expect(refused).toMatchObject({
+        status: 423,
+        body: { code: 'LOCK_HELD', details: { holders: [{ ownerId: `keeper-${round}` }] } },
+      });
+      const renewed = await restarted.post('/v1/locks/kept:renew', {
+        fencingToken: keeper.body['fencingToken'],
+        ownerId: `keeper-${round}`,
+      });
       expect(renewed.status).toBe(200);
       const next = await restarted.post('/v1/locks/kept:acquire', { ownerId: 'next', timeoutMs: 20_000, ttlMs: 1_000 });
       expect(next.status).toBe(200);
       expect(performance.now() - servesSince).toBeGreaterThanOrEqual(TTL_MS - 100);
-      expect(BigInt(next.body['fencingToken'] as string)).toBeGreaterThan(BigInt(keeper.body['fencingToken'] as string));
+      expect(BigInt(next.body['fencingToken'] as string)).toBeGreaterThan(
+        BigInt(keeper.body['fencingToken'] as string),
+      );
       for (const [lock, state] of known) {
-        const taken = await restarted.post(`/v1/locks/${lock}:acquire`, { ownerId: 'after', timeoutMs: 20_000, ttlMs: 1_000 });
+        const taken = await restarted.post(`/v1/locks/${lock}:acquire`, {
+          ownerId: 'after',
+          timeoutMs: 20_000,
+          ttlMs: 1_000,
+        });
         expect(taken.status).toBe(200);
         const token = BigInt(taken.body['fencingToken'] as string);
         expect(token).toBeGreaterThan(state.highest);

@@ -33,7 +33,11 @@ export class DevProcess implements AsyncDisposable {
 
   /** Resolves once it serves; rejects with what it printed if it ends before. */
   static start(options: readonly string[] = []): Promise<DevProcess> {
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'src/dev/main.ts', '--port', '0', ...options], { cwd: ROOT });
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', 'src/dev/main.ts', '--port', '0', ...options],
+      { cwd: ROOT },
+    );
     const ended = new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code)));
     return new Promise((resolve, reject) => {
       let output = '';
@@ -95,7 +99,8 @@ export class DevProcess implements AsyncDisposable {
     const page = await (await fetch(this.url('/metrics'))).text();
     let sum = 0;
     for (const line of page.split('\n')) {
-      if (line.startsWith(`${name} `) || line.startsWith(`${name}{`)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+      if (line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+        sum += Number(line.slice(line.lastIndexOf(' ') + 1));
     }
     return sum;
   }

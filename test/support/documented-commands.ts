@@ -22,8 +22,19 @@ export function fencesOf(markdown: string): Fence[] {
     const opening = /^```(\w+)(.*)$/.exec(lines[index] as string);
     if (opening === null) continue;
     const end = lines.indexOf('```', index + 1);
-    const options = Object.fromEntries((opening[2] ?? '').trim().split(/\s+/).filter(Boolean).map((option) => option.split('=') as [string, string]));
-    fences.push({ language: opening[1] as string, options, text: lines.slice(index + 1, end).join('\n'), line: index + 2 });
+    const options = Object.fromEntries(
+      (opening[2] ?? '')
+        .trim()
+        .split(/\s+/)
+        .filter(Boolean)
+        .map((option) => option.split('=') as [string, string]),
+    );
+    fences.push({
+      language: opening[1] as string,
+      options,
+      text: lines.slice(index + 1, end).join('\n'),
+      line: index + 2,
+    });
     index = end;
   }
   return fences;
@@ -115,7 +126,9 @@ export async function runFences(fences: readonly Fence[], options: RunOptions): 
       } else if (fence.language === 'text' && terminal !== undefined) {
         const shown = terminals.get(terminal) as Terminal;
         const wanted = masked(fence.text);
-        await shown.until((output) => masked(output).split('\n').length >= wanted.split('\n').length && output.endsWith('\n'));
+        await shown.until(
+          (output) => masked(output).split('\n').length >= wanted.split('\n').length && output.endsWith('\n'),
+        );
         options.check(fence, shown.output);
       } else if (fence.language === 'text') {
         options.check(fence, last);
