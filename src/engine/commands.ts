@@ -106,6 +106,8 @@ export interface PersistedCommand {
   /** New version after `ok`. */
   readonly version?: string | undefined;
   readonly stored?: StoredLockRecord | undefined;
+  /** After `conflict` with a Lease that cannot be read: its version, so that an owner who knows the truth can write it. */
+  readonly damagedVersion?: string | undefined;
   /** For people: what the store said. */
   readonly message?: string | undefined;
 }

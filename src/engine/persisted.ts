@@ -97,13 +97,18 @@ function conflicted(
     return;
   }
   state.count('writeConflict');
-  durable.version = stored?.version;
+  if (command.damagedVersion !== undefined && !durable.hasLanded) {
+    // Nothing of ours was ever there and it cannot be read: it may name holders. A person must decide.
+    rejected(state, lock, durable, write, command.message, nowMs);
+    return;
+  }
+  durable.version = stored?.version ?? command.damagedVersion;
   durable.acknowledgements = [...write.acknowledgements, ...durable.acknowledgements];
   markDirty(state, lock);
   if (stored === undefined) {
-    // Deleted under us: what we remember is the truth, and the next write makes the Lease anew above every token seen.
-    if (durable.hasLanded) state.audit({ type: 'recordDeleted', key: lock.key, text: undefined });
-    durable.unknownAttempts = [];
+    // Deleted or edited by hand under us: what we remember is the truth, and the next write says so above every token seen.
+    const type = command.damagedVersion === undefined ? 'recordDeleted' : 'recordEdited';
+    if (durable.hasLanded) state.audit({ type, key: lock.key, text: command.message });
     return;
   }
   if (durable.unknownAttempts.includes(stored.record.attempt)) {

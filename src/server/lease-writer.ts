@@ -168,10 +168,11 @@ export class LeaseWriter {
       this.#carries.set(key, decoded.carry);
       return { outcome: 'conflict', stored: { record: decoded.record, version: decoded.version } };
     }
-    const message =
-      decoded.kind === 'foreign'
-        ? `The Lease ${decoded.lease} belongs to somebody else; rename the lock or remove that Lease.`
-        : decoded.problem.message;
+    if (decoded.kind === 'damaged') {
+      this.#carries.set(key, carryOf(lease));
+      return { outcome: 'conflict', damagedVersion: decoded.version, message: decoded.problem.message };
+    }
+    const message = `The Lease ${decoded.lease} belongs to somebody else; rename the lock or remove that Lease.`;
     return { outcome: 'rejected', message };
   }
 }

@@ -196,6 +196,41 @@ describe('a Lease that goes backwards', () => {
   });
 });
 
+describe('a Lease that somebody changed by hand', () => {
+  it.each([
+    ['counter lowered', { 'lockkeeper.dev/fencing-counter': '7' }],
+    ['holders emptied', { 'lockkeeper.dev/holders': '[]' }],
+  ])('%s: the owner writes the truth again, no second grant', async (_what, edit) => {
+    const world = new ServerWorld();
+    const client = world.client(await world.start());
+    const held = await client.acquire(LOCK, 'alice');
+    const lease = await world.leases.get('shop', 'lock-migrations');
+    if (lease === undefined) throw new Error('no lease');
+    await world.leases.update({
+      ...lease,
+      metadata: { ...lease.metadata, annotations: { ...lease.metadata.annotations, ...edit } },
+    });
+    const bob = client.send({ op: 'acquire', key: LOCK, ownerId: 'bob', mode: 'exclusive', timeoutMs: 10_000 });
+    await client.ask({ op: 'renew', key: LOCK, token: held.token, ttlMs: 20_000 });
+    expect((await recordOf(world))?.holders).toMatchObject([{ ownerId: 'alice', token: held.token }]);
+    expect(client.replies.has(bob)).toBe(false);
+    await client.ask({ op: 'release', key: LOCK, token: held.token });
+    expect((client.replies.get(bob) as { token: number }).token).toBeGreaterThan(held.token);
+  });
+
+  it('deleted: made anew above every token seen', async () => {
+    const world = new ServerWorld();
+    const client = world.client(await world.start());
+    const held = await client.acquire(LOCK, 'alice');
+    const lease = await world.leases.get('shop', 'lock-migrations');
+    await world.leases.delete('shop', 'lock-migrations', lease?.metadata.resourceVersion ?? '');
+    await client.ask({ op: 'release', key: LOCK, token: held.token });
+    const next = await client.acquire(LOCK, 'bob');
+    expect(next.token).toBeGreaterThan(held.token);
+    expect((await recordOf(world))?.holders).toMatchObject([{ ownerId: 'bob' }]);
+  });
+});
+
 describe('refusals at the start', () => {
   it('names the recorded layout when the shard count differs', async () => {
     const world = new ServerWorld();
