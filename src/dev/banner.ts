@@ -5,15 +5,14 @@ export function bannerOf(options: {
   readonly port: number;
 }): string {
   const base = `http://localhost:${options.port}/v1/locks`;
-  const json = `-H 'content-type: application/json'`;
   return `Lockkeeper serves locks on ${options.addresses.join(' and ')}
 ${options.dataFile === undefined ? 'Locks are kept in memory only; --data DIR keeps them across restarts.' : `Locks are kept in ${options.dataFile}.`}
 
 Try, in another terminal:
-  curl -s ${json} -d '{"ownerId":"alice"}' ${base}/migrations:acquire
-  curl -s ${json} -d '{"ownerId":"bob","timeoutMs":60000}' ${base}/migrations:acquire      # waits for alice
-  curl -s ${base}/migrations                                             # who holds, who waits
-  curl -N ${json} -d '{"timeoutMs":-1}' ${base}/default/order-42:hold    # held while it runs; Ctrl-C frees
+  curl -s --json '{"ownerId":"alice"}' ${base}/migrations:acquire
+  curl -s --json '{"ownerId":"bob","timeoutMs":60000}' ${base}/migrations:acquire   # waits for alice
+  curl -s ${base}/migrations   # who holds, who waits
+  curl -N --json '{"timeoutMs":-1}' ${base}/default/order-42:hold   # held while it runs; Ctrl-C frees
   curl -s http://localhost:${options.port}/metrics | grep lockkeeper
 
 Press Ctrl-C to stop.`;

@@ -4,6 +4,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
  * Runs the commands of a Markdown page as a reader would and compares what they print with what the page shows.
  *
  * A fence `sh` is typed into the first terminal and waited for; a fence `text` after it is what it prints. A fence
+ * `sh until=WORD` is typed again until WORD is in what it prints: it looks at what another terminal does. A fence
  * `sh terminal=2` is typed into a terminal of its own and goes on; the next fence `text terminal=2` is what it has printed by
  * then. A fence `sh interrupt=2` holds nothing: it stands for Ctrl-C in that terminal.
  */
@@ -98,6 +99,41 @@ class Terminal {
   }
 }
 
+const PROMPT = '-- end of output --';
+
+/** The first terminal: one shell for the whole page, so that its variables stay. */
+class Shell {
+  readonly #process: ChildProcessWithoutNullStreams;
+  #output = '';
+  #changed: () => void = () => {};
+
+  constructor(directory: string) {
+    this.#process = spawn('bash', [], { cwd: directory });
+    const collect = (chunk: Buffer) => {
+      this.#output += chunk.toString();
+      this.#changed();
+    };
+    this.#process.stdout.on('data', collect);
+    this.#process.stderr.on('data', collect);
+  }
+
+  /** Types a command and gives what it printed. */
+  async type(command: string): Promise<string> {
+    this.#output = '';
+    this.#process.stdin.write(`${command}\nprintf '\\n%s\\n' '${PROMPT}'\n`);
+    while (!this.#output.includes(PROMPT)) {
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+    return this.#output.slice(0, this.#output.indexOf(PROMPT)).trimEnd();
+  }
+
+  close(): void {
+    this.#process.stdin.end();
+  }
+}
+
 export interface RunOptions {
   readonly directory: string;
   /** Changes a command before it runs, for example its port. */
@@ -109,6 +145,7 @@ export interface RunOptions {
 /** Runs the fences in order. Terminals that still run at the end are interrupted. */
 export async function runFences(fences: readonly Fence[], options: RunOptions): Promise<void> {
   const terminals = new Map<string, Terminal>();
+  const shell = new Shell(options.directory);
   let last = '';
   try {
     for (const fence of fences) {
@@ -120,9 +157,9 @@ export async function runFences(fences: readonly Fence[], options: RunOptions): 
       } else if (fence.language === 'sh' && terminal !== undefined) {
         terminals.set(terminal, new Terminal(options.prepare(fence.text), options.directory));
       } else if (fence.language === 'sh') {
-        const started = new Terminal(options.prepare(fence.text), options.directory);
-        await started.ended();
-        last = started.output;
+        const word = fence.options['until'] ?? '';
+        do last = await shell.type(options.prepare(fence.text));
+        while (!last.includes(word));
       } else if (fence.language === 'text' && terminal !== undefined) {
         const shown = terminals.get(terminal) as Terminal;
         const wanted = masked(fence.text);
@@ -135,6 +172,7 @@ export async function runFences(fences: readonly Fence[], options: RunOptions): 
       }
     }
   } finally {
+    shell.close();
     for (const terminal of terminals.values()) terminal.interrupt();
   }
 }
