@@ -6,6 +6,7 @@ import type { SessionListener, SessionTransport, TransportListQuery } from '../a
 import { LIMITS } from '../api/limits.ts';
 import type { Command } from '../engine/commands.ts';
 import type { AuditEvent, RarePath } from '../engine/effects.ts';
+import type { ShardEngine } from '../engine/engine.ts';
 import type { LeaseStore } from '../kube/lease-store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Log } from '../system/logger.ts';
@@ -13,6 +14,7 @@ import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
 import { logAudit, lostPushOf } from './audit.ts';
 import { MemoryConnection } from './memory-connection.ts';
+import { type ConnectionHost, type ConnectionIdentity, ServerConnection } from './server-connection.ts';
 import type { GaugeSource, ServerMetrics } from './server-metrics.ts';
 import type { ShardDriver } from './shard-driver.ts';
 import { ShardOwnership } from './shard-ownership.ts';
@@ -53,7 +55,9 @@ export class LockServer implements AsyncDisposable {
   readonly #options: LockServerOptions;
   readonly #shardCount: number;
   readonly #ownership: ShardOwnership;
-  readonly #connections = new Map<number, MemoryConnection>();
+  /** The newest connection of every session. */
+  readonly #connections = new Map<number, ServerConnection>();
+  readonly #connectionHost: ConnectionHost;
   readonly #configured = new Map<string, Configured>();
   readonly #freeSlots: number[] = [];
   #slotsGiven = 0;
@@ -75,6 +79,16 @@ export class LockServer implements AsyncDisposable {
       },
       onOwned: (shard, driver) => this.#owned(shard, driver),
     });
+    this.#connectionHost = {
+      shardCount: this.#shardCount,
+      shardOf: (key) => shardOf(key, this.#shardCount),
+      submit: (shard, command) => this.#submit(shard, command),
+      epochOf: (shard) => this.#ownership.driver(shard)?.engine.epoch,
+      beforeAcquire: (key) => this.#beforeAcquire(key),
+      nowMs: () => options.clock.monotonicMs(),
+      isCurrent: (connection) => (this.#connections.get(connection.identity.id) ?? connection) === connection,
+      closed: (connection, reason) => this.#closed(connection, reason),
+    };
   }
 
   /** Joins as a member and takes all shards. Rejects if that is refused for sure (layout, clock, damaged record). */
@@ -87,15 +101,30 @@ export class LockServer implements AsyncDisposable {
   /** A session in this process. `principal` is its authenticated identity. */
   connect(principal: string, listener: SessionListener): SessionTransport {
     const slot = this.#freeSlots.pop() ?? (this.#slotsGiven < LIMITS.sessionSlotsMax ? this.#slotsGiven++ : -1);
-    const connection = new MemoryConnection({ id: ++this.#sessionsGiven, principal, slot }, listener, {
-      shardCount: this.#shardCount,
-      shardOf: (key) => shardOf(key, this.#shardCount),
-      submit: (shard, command) => this.#submit(shard, command),
-      beforeAcquire: (key) => this.#beforeAcquire(key),
-      list: (query) => this.list(query),
-      closed: (reason) => this.#closed(connection, reason),
-    });
-    this.#connections.set(connection.sessionId, connection);
+    const identity = { id: ++this.#sessionsGiven, principal, slot, connection: 1, inProcess: true };
+    const connection = new ServerConnection(identity, listener, this.#connectionHost);
+    this.#connections.set(identity.id, connection);
+    return new MemoryConnection(connection, { shardCount: this.#shardCount, list: (query) => this.list(query) });
+  }
+
+  /**
+   * A connection of a session that lives elsewhere: its first one, or one that resumes it, here or at a new owner. It supersedes
+   * the session's earlier connections and hears of every reign here. The caller authenticates, and gives session ids and slots
+   * that no other session has. `undefined` if a newer connection is there, or another principal's session.
+   */
+  connectRemote(
+    identity: Omit<ConnectionIdentity, 'inProcess'>,
+    listener: SessionListener,
+  ): ServerConnection | undefined {
+    const earlier = this.#connections.get(identity.id);
+    if (earlier !== undefined) {
+      const { principal, connection } = earlier.identity;
+      if (principal !== identity.principal || connection >= identity.connection) return undefined;
+    }
+    const connection = new ServerConnection({ ...identity, inProcess: false }, listener, this.#connectionHost);
+    this.#connections.set(identity.id, connection);
+    if (earlier !== undefined) connection.supersede(earlier);
+    connection.announce();
     return connection;
   }
 
@@ -126,6 +155,11 @@ export class LockServer implements AsyncDisposable {
     }
     const page = keys.sort((left, right) => (left < right ? -1 : 1)).slice(0, limit);
     return page.map((key) => this.inspect(key)).filter((inspection) => inspection !== undefined);
+  }
+
+  /** The engines of the shards owned now; to look at, never to give commands to. */
+  engines(): ShardEngine[] {
+    return this.#ownership.drivers().map((driver) => driver.engine);
   }
 
   /** Sums over the shards owned now. */
@@ -209,10 +243,11 @@ export class LockServer implements AsyncDisposable {
     this.#options.metrics?.count(metric, value);
   }
 
-  #closed(connection: MemoryConnection, reason: 'goodbye' | 'lost'): void {
-    this.#connections.delete(connection.sessionId);
-    const { slot } = connection;
-    if (slot < 0) return;
+  #closed(connection: ServerConnection, reason: 'goodbye' | 'lost'): void {
+    const { id, slot, inProcess } = connection.identity;
+    if (this.#connections.get(id) !== connection) return;
+    this.#connections.delete(id);
+    if (slot < 0 || !inProcess) return;
     if (reason === 'goodbye') this.#freeSlots.push(slot);
     // Its holds may live on: the slot is given to nobody else before the longest of them has run out.
     else this.#options.timers.after(LIMITS.ttlMsMax, () => this.#freeSlots.push(slot));
