@@ -67,7 +67,7 @@ async function serve(config: DevConfig, rules: readonly DeclaredRules[]): Promis
       rules,
       version: versionOfPackage(),
       clock: systemClock(),
-      timers: systemTimers(),
+      timers: systemTimers({ keepAlive: true }),
       random: systemRandom(),
       log,
       onFatal,

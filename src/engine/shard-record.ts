@@ -4,8 +4,8 @@ import type { Session } from './session.ts';
 import type { PendingRevocation } from './shard.ts';
 import type { EngineState } from './state.ts';
 
-/** Grace is recorded in steps of this, so that slightly longer promises do not each cost a write. */
-const GRACE_STEP_MS = 15_000;
+/** Grace above one of these is recorded in whole steps of it, so that slightly longer promises do not each cost a write. */
+const GRACE_STEP_MS = 5_000;
 /** First pause after a refused write of the shard's record, doubled up to the second. */
 const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 15_000;
@@ -53,7 +53,7 @@ export function notePromise(state: EngineState, ttlMs: number): void {
 export function wantGrace(state: EngineState, ttlMs: number): boolean {
   const { shard } = state;
   if (ttlMs <= shard.wantedGraceMs) return false;
-  shard.wantedGraceMs = Math.ceil(ttlMs / GRACE_STEP_MS) * GRACE_STEP_MS;
+  shard.wantedGraceMs = graceFor(ttlMs);
   return true;
 }
 
@@ -201,8 +201,14 @@ export function reviewGrace(state: EngineState, nowMs: number): void {
   shard.longestTtlBeforeMs = shard.longestTtlMs;
   shard.longestTtlMs = 0;
   if (!shard.inGrace && shard.wantedGraceMs === shard.graceMs && longestMs <= shard.graceMs / 2) {
-    shard.wantedGraceMs = Math.ceil(longestMs / GRACE_STEP_MS) * GRACE_STEP_MS;
+    shard.wantedGraceMs = graceFor(longestMs);
     if (shard.wantedGraceMs < shard.graceMs) requestShardWrite(state);
   }
   if (shard.graceMs > 0) state.deadlines.set(shard.graceReview, nowMs + shard.graceMs);
+}
+
+/** The grace to record for a promise: whole seconds, in whole steps above the first. */
+function graceFor(ttlMs: number): number {
+  const stepMs = ttlMs > GRACE_STEP_MS ? GRACE_STEP_MS : 1_000;
+  return Math.ceil(ttlMs / stepMs) * stepMs;
 }
