@@ -54,7 +54,7 @@ export class Session {
   readonly inProcess: boolean;
   connection: number;
   connected = true;
-  /** Newest frame processed on the present connection. */
+  /** Newest frame processed; frames are numbered over all connections of the session. */
   frame = 0;
   /** When anything was last heard from it. */
   heardAtMs: number;

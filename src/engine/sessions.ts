@@ -31,7 +31,6 @@ export function openSession(state: EngineState, command: OpenSessionCommand, now
   if (command.connection <= known.connection) return;
   known.connection = command.connection;
   known.connected = true;
-  known.frame = 0;
   known.heardAtMs = nowMs;
   if (known.parked.size > 0) unpark(state, known, nowMs);
 }
