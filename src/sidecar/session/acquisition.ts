@@ -130,10 +130,11 @@ export class Acquisition extends PendingRequest {
     if (this.#terms.ttlMs === undefined) heartbeat.learn(reply.key, reply.ttlMs);
     const hold = this.#takeUp(reply);
     this.#hold = hold;
-    this.#leaveLane();
     const halfMs = Math.min(hold.ttlMs, this.#terms.maxHoldMs ?? Infinity) / 2;
     if (hold.leftMs(meter) >= halfMs) this.#handOn();
     else this.#refresh(hold);
+    // Last: what waited for it may be a release, which must not show in the answer.
+    this.#leaveLane();
   }
 
   #takeUp(reply: HoldReply): OwnHold {

@@ -1,5 +1,4 @@
 import { policyNameOf } from '../../api/lock-id.ts';
-import type { Clock } from '../../system/clock.ts';
 import type { Timers } from '../../system/timers.ts';
 import type { SessionClient } from './session-client.ts';
 
@@ -11,10 +10,9 @@ const REMEMBERED_MAX = 256;
 
 /**
  * Keeps the owners sure that a waiting session is there: a grant is only made to a session that was heard lately, and its
- * time counts from the newest frame that was heard. Any frame will do; an empty one is sent if there was no other.
+ * time counts from the newest frame that was heard. Other frames are no substitute: each goes only to the shards it is about.
  */
 export class Heartbeat {
-  readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #client: SessionClient;
   /** How many waiters want each period. */
@@ -24,8 +22,7 @@ export class Heartbeat {
   #periodMs = Infinity;
   #timer: Disposable | undefined = undefined;
 
-  constructor(clock: Clock, timers: Timers, client: SessionClient) {
-    this.#clock = clock;
+  constructor(timers: Timers, client: SessionClient) {
     this.#timers = timers;
     this.#client = client;
   }
@@ -72,16 +69,10 @@ export class Heartbeat {
 
   #arm(): void {
     this.#timer?.[Symbol.dispose]();
-    const silentMs = this.#clock.monotonicMs() - this.#client.lastSentAtMs;
-    this.#timer = this.#timers.after(this.#periodMs - silentMs, () => this.#beat());
-  }
-
-  #beat(): void {
-    this.#timer = undefined;
-    if (this.#client.closed || this.#waiters.size === 0) return;
-    // Rounding must not make a timer fire again and again just before its time.
-    if (this.#clock.monotonicMs() - this.#client.lastSentAtMs > this.#periodMs - 1) this.#client.beat();
-    this.#arm();
+    this.#timer = this.#timers.after(this.#periodMs, () => {
+      this.#client.beat();
+      this.#arm();
+    });
   }
 }
 

@@ -66,6 +66,7 @@ export class HoldStream implements AsyncIterableIterator<HoldEvent, undefined> {
   }
 
   #start(): void {
+    this.#phase = 'over';
     const terms = this.#terms();
     this.#phase = 'acquiring';
     this.#maxHoldMs = terms.maxHoldMs;
@@ -74,10 +75,9 @@ export class HoldStream implements AsyncIterableIterator<HoldEvent, undefined> {
       onGranted: (hold) => this.#granted(hold),
       onFailed: (failure) => this.#failed(failure),
     };
-    this.#acquisition = new Acquisition(this.#session, terms, undefined, outcome);
-    // Last, since it may have aborted already.
-    this.#acquisition.start();
     this.#listener = onAbort(this.#context.signal, (reason) => this.#leave(abortFailure(reason)));
+    this.#acquisition = new Acquisition(this.#session, terms, undefined, outcome);
+    this.#acquisition.start();
   }
 
   #queued(position: number): void {

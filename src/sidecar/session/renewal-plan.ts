@@ -23,8 +23,8 @@ export interface RenewalStep {
 }
 
 /** Part of the granted time after which a hold is renewed, and under which it is in jeopardy. */
-const RENEW_AT = 1 / 3;
-const JEOPARDY_AT = 1 / 2;
+const RENEW_PART = 3;
+const JEOPARDY_PART = 2;
 
 /**
  * What to do about a hold now. A renewal is due after a third of the time; without an answer it is repeated as long as any
@@ -33,8 +33,8 @@ const JEOPARDY_AT = 1 / 2;
 export function planRenewal({ leftMs, grantedMs, tries, pauseLeftMs, extendable }: RenewalView): RenewalStep {
   if (leftMs <= 0) return { over: true, renew: false, jeopardy: false, lookAgainInMs: 0 };
   if (!extendable) return { over: false, renew: false, jeopardy: false, lookAgainInMs: leftMs };
-  const dueInMs = tries === 0 ? leftMs - grantedMs * (1 - RENEW_AT) : pauseLeftMs;
-  const jeopardyInMs = leftMs - grantedMs * JEOPARDY_AT;
+  const dueInMs = tries === 0 ? leftMs - (grantedMs - grantedMs / RENEW_PART) : pauseLeftMs;
+  const jeopardyInMs = leftMs - grantedMs / JEOPARDY_PART;
   return {
     over: false,
     renew: dueInMs <= 0,

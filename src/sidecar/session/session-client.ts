@@ -53,7 +53,6 @@ export class SessionClient implements SessionListener {
   /** Every number up to this one has left in a frame. */
   #sentThroughRef = 0;
   #lastFrame = 0;
-  #lastSentAtMs = -Infinity;
   #closed = false;
 
   constructor({ openTransport, clock, timers, observer }: SessionClientOptions) {
@@ -70,11 +69,6 @@ export class SessionClient implements SessionListener {
   /** Requests under way. */
   get pendingCount(): number {
     return this.#pending.size;
-  }
-
-  /** Monotonic time of the newest frame. */
-  get lastSentAtMs(): number {
-    return this.#lastSentAtMs;
   }
 
   epochOf(shard: number): number | undefined {
@@ -132,9 +126,11 @@ export class SessionClient implements SessionListener {
     for (const target of targets) this.#enqueue({ op: 'cancel', ref: ++this.#lastRef, key: request.key, target });
   }
 
-  /** Sends a frame now, empty if nothing is queued. */
+  /** Sends an empty frame, after what is queued. */
   beat(): void {
-    if (!this.#closed && !this.#sendQueued()) this.#sendFrame([]);
+    if (this.#closed) return;
+    this.#sendQueued();
+    this.#sendFrame([]);
   }
 
   list(query: Parameters<SessionTransport['list']>[0]): ReturnType<SessionTransport['list']> {
@@ -215,20 +211,18 @@ export class SessionClient implements SessionListener {
     this.#flush ??= this.#timers.soon(() => this.#sendQueued());
   }
 
-  /** True if a frame left. */
-  #sendQueued(): boolean {
+  #sendQueued(): void {
     this.#flush?.[Symbol.dispose]();
     this.#flush = undefined;
     if (this.#changedShards.size > 0) this.#askNewOwners();
     const queue = this.#queue;
-    if (queue.length === 0) return false;
+    if (queue.length === 0) return;
     this.#queue = [];
     this.#sentThroughRef = this.#lastRef;
     if (queue.length <= OPERATIONS_PER_FRAME_MAX) this.#sendFrame(queue);
     else
       for (let start = 0; start < queue.length; start += OPERATIONS_PER_FRAME_MAX)
         this.#sendFrame(queue.slice(start, start + OPERATIONS_PER_FRAME_MAX));
-    return true;
   }
 
   #sendFrame(operations: readonly Operation[]): void {
@@ -236,7 +230,6 @@ export class SessionClient implements SessionListener {
     const expected = this.#lastFrame + 1;
     // Before the send: replies may come within it.
     this.#marks.record(expected, mark);
-    this.#lastSentAtMs = mark.monotonicMs;
     const frame = this.#transport.send(operations);
     if (frame > expected) this.#marks.record(frame, mark);
     this.#lastFrame = Math.max(this.#lastFrame, frame);

@@ -61,7 +61,7 @@ export class Session implements SessionCore {
         onOwnersChanged: (shards) => this.reclaimer.onOwnersChanged(shards),
       },
     });
-    this.heartbeat = new Heartbeat(clock, timers, this.client);
+    this.heartbeat = new Heartbeat(timers, this.client);
     this.renewer = new Renewer(this);
     this.releaser = new Releaser(this);
     this.reclaimer = new Reclaimer(this, awaitsSaved);
