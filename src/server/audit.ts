@@ -37,6 +37,11 @@ export function logAudit(log: Log, event: AuditEvent): void {
     case 'recordRefused':
       log.error({ audit: event }, 'the store refuses to write a lease');
       return;
-    default:
+    case 'granted':
+    case 'queued':
+    case 'reclaimed':
+    case 'reentered':
+    case 'renewed':
+    case 'waiterLeft':
   }
 }

@@ -16,7 +16,7 @@ const MARGIN_MS = 50 + MEMBER_LEASE_DURATION_MS * 0.02;
 /** A wall clock that ran this far ahead of the monotonic one: the machine slept, or somebody set it. Ask the store first. */
 const STEP_MS = 1_000;
 
-export const MEMBER_LABEL = 'lockkeeper.dev/member';
+const MEMBER_LABEL = 'lockkeeper.dev/member';
 
 export interface MemberOptions {
   readonly store: LeaseStore;

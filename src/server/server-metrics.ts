@@ -1,4 +1,11 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import {
+  Counter,
+  type CounterConfiguration,
+  Gauge,
+  type GaugeConfiguration,
+  Histogram,
+  type Registry,
+} from 'prom-client';
 import { lockKindOf } from '../api/lock-id.ts';
 import type { ErrorCode } from '../api/codes.ts';
 import type { PersistedCommand } from '../engine/commands.ts';
@@ -128,7 +135,12 @@ export class ServerMetrics {
       case 'overdue':
         this.#overdue++;
         return;
-      default:
+      case 'waiterLeft':
+      case 'reclaimed':
+      case 'reclaimRefused':
+      case 'recordEdited':
+      case 'recordDeleted':
+      case 'recordRefused':
     }
   }
 
@@ -150,7 +162,7 @@ export class ServerMetrics {
 
   #tallyCounter(registers: Registry[], name: string, help: string, field: keyof Tally): void {
     const tallies = this.#tallies;
-    new Counter({
+    registerCounter({
       name,
       help,
       labelNames: ['kind'],
@@ -168,7 +180,7 @@ function newTally(): Tally {
 }
 
 function totalCounter(registers: Registry[], name: string, help: string, total: () => number): void {
-  new Counter({
+  registerCounter({
     name,
     help,
     registers,
@@ -186,7 +198,7 @@ function labelledCounter(
   label: string,
   totals: ReadonlyMap<string, number>,
 ): void {
-  new Counter({
+  registerCounter({
     name,
     help,
     labelNames: [label],
@@ -199,7 +211,7 @@ function labelledCounter(
 }
 
 function gauge(registers: Registry[], name: string, help: string, read: () => number): void {
-  new Gauge({
+  registerGauge({
     name,
     help,
     registers,
@@ -207,4 +219,13 @@ function gauge(registers: Registry[], name: string, help: string, read: () => nu
       this.set(read());
     },
   });
+}
+
+/** Prometheus metrics register themselves where they are told to; nothing else needs the object. */
+function registerCounter<Label extends string>(configuration: CounterConfiguration<Label>): Counter<Label> {
+  return new Counter(configuration);
+}
+
+function registerGauge<Label extends string>(configuration: GaugeConfiguration<Label>): Gauge<Label> {
+  return new Gauge(configuration);
 }

@@ -1,6 +1,6 @@
 import type { Reply } from '../api/operations.ts';
 import type { Command } from '../engine/commands.ts';
-import type { AuditEvent, Effect, RarePath, RegressedEffect } from '../engine/effects.ts';
+import type { AuditEvent, Effect, PersistShardEffect, RarePath, RegressedEffect } from '../engine/effects.ts';
 import type { ShardEngine } from '../engine/engine.ts';
 import type { Step } from '../engine/state.ts';
 import type { Clock } from '../system/clock.ts';
@@ -31,6 +31,7 @@ export interface ShardDriverOptions {
 
 /** A wake-up later than this makes the owner renew its authority before it acknowledges anything. */
 const STALL_MS = 85;
+const CONFIRM_AGAIN_MS = 50;
 
 /**
  * Runs one shard's engine: gives it commands and the time, carries out its effects by the ordering contract, and lets replies
@@ -81,7 +82,7 @@ export class ShardDriver {
   }
 
   #run(effect: Effect): void {
-    const { sink, writer, lease, engine } = this.#options;
+    const { sink, writer, engine } = this.#options;
     switch (effect.kind) {
       case 'audit':
         sink.audit(engine.shard, effect.event);
@@ -93,10 +94,7 @@ export class ShardDriver {
         void writer.writeLock(effect).then((outcome) => this.submit(outcome));
         return;
       case 'persistShard':
-        void writer.writeShard(engine.shard, effect, lease).then(({ lostShard, ...outcome }) => {
-          if (lostShard) this.#lose('shardLease');
-          else this.submit(outcome);
-        });
+        void this.#persistShard(effect);
         return;
       case 'regressed':
         this.#lose(effect);
@@ -118,21 +116,29 @@ export class ShardDriver {
     for (const [index, reply] of step.replies.entries()) {
       this.#outbox.push({ sessionId: step.recipients[index] as number, reply });
     }
-    this.#confirm();
+    void this.#confirm();
   }
 
-  #confirm(): void {
-    if (this.#confirming || this.#dropped || this.#options.member.authority() === 'lost') return;
+  async #persistShard(effect: PersistShardEffect): Promise<void> {
+    const { writer, engine, lease } = this.#options;
+    const { lostShard, ...outcome } = await writer.writeShard(engine.shard, effect, lease);
+    if (lostShard) this.#lose('shardLease');
+    else this.submit(outcome);
+  }
+
+  /** Renews the authority, as often as it takes to be sure or to have lost it, and then lets the waiting replies out. */
+  async #confirm(): Promise<void> {
+    const { member, timers, sink } = this.#options;
+    if (this.#confirming) return;
     this.#confirming = true;
-    void this.#options.member.confirm().then(() => {
-      this.#confirming = false;
-      if (this.#dropped) return;
-      if (this.#options.member.authority() !== 'valid') {
-        this.#options.timers.soon(() => this.#confirm());
-        return;
-      }
-      for (const { sessionId, reply } of this.#outbox.splice(0)) this.#options.sink.reply(sessionId, reply);
-    });
+    for (;;) {
+      await member.confirm();
+      if (this.#dropped || member.authority() !== 'unsure') break;
+      await new Promise<void>((resolve) => timers.after(CONFIRM_AGAIN_MS, resolve));
+    }
+    this.#confirming = false;
+    if (this.#dropped || member.authority() === 'lost') return;
+    for (const { sessionId, reply } of this.#outbox.splice(0)) sink.reply(sessionId, reply);
   }
 
   #arm(): void {

@@ -28,8 +28,9 @@ describe('paths', () => {
     expect(plain).toMatchObject({ status: 200, body: { lockId: 'paths', ownerId: 'alice', namespace: 'default' } });
     const versioned = await server.get('/v1/locks/paths');
     expect(versioned.body['fencingToken']).toBe(plain.body['fencingToken']);
+    // Not every machine has an IPv6 loopback; where there is one, it answers the same.
     const other = await fetch(`http://[::1]:${server.port}/locks/paths`).catch(() => undefined);
-    if (other !== undefined) expect(other.status).toBe(200);
+    expect(other?.status ?? 200).toBe(200);
   });
 
   it('takes the slash of a pool key plain or encoded, as one lock', async () => {

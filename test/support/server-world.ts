@@ -1,7 +1,6 @@
 import type { HoldReply, LostPush, Operation, Reply } from '../../src/api/operations.ts';
 import { DEFAULT_LOCK_POLICY, DEFAULT_POOL_POLICY } from '../../src/api/policies.ts';
 import type { SessionTransport } from '../../src/api/transport.ts';
-import type { LeaseStore } from '../../src/kube/lease-store.ts';
 import { MemoryLeaseStore } from '../../src/kube/memory-lease-store.ts';
 import { LockServer, type LockServerOptions } from '../../src/server/lock-server.ts';
 import { silentLog } from '../../src/system/logger.ts';
@@ -36,7 +35,7 @@ export class TestClient {
   /** Sends and returns the correlation number, without waiting. */
   send(operation: Unsent): number {
     const ref = ++this.#ref;
-    this.transport.send([{ ...operation, ref } as Operation]);
+    this.transport.send([{ ...operation, ref }]);
     return ref;
   }
 
@@ -71,10 +70,9 @@ export class ServerWorld {
 
   /** Starts a server; virtual time passes until it serves. It has a lock `shop/migrations` and a pool `shop/orders`. */
   async start(options: Partial<LockServerOptions> = {}, withinMs = 30_000): Promise<LockServer> {
-    let server: LockServer | undefined;
-    let failure: unknown;
-    LockServer.start({
-      store: this.leases as LeaseStore,
+    const state: { server?: LockServer; failure?: unknown } = {};
+    const started = LockServer.start({
+      store: this.leases,
       namespace: 'lockkeeper-system',
       podName: 'operator-0',
       clock: this.time,
@@ -85,18 +83,15 @@ export class ServerWorld {
         throw error;
       },
       ...options,
-    }).then(
-      (started) => {
-        server = started;
-      },
-      (error: unknown) => {
-        failure = error ?? new Error('failed');
-      },
-    );
-    for (let waitedMs = 0; server === undefined && failure === undefined && waitedMs <= withinMs; waitedMs += 50) {
+    });
+    started
+      .then((server) => Object.assign(state, { server }))
+      .catch((failure: unknown) => Object.assign(state, { failure }));
+    for (let waitedMs = 0; Object.keys(state).length === 0 && waitedMs <= withinMs; waitedMs += 50) {
       await this.time.runBy(50);
     }
-    if (failure !== undefined) throw failure;
+    if (state.failure !== undefined) throw state.failure;
+    const { server } = state;
     if (server === undefined) throw new Error('the server did not start in time');
     server.configureLock('shop/migrations', DEFAULT_LOCK_POLICY);
     server.configurePool('shop/orders', DEFAULT_POOL_POLICY);
