@@ -15,6 +15,7 @@ import {
   type FoundLock,
   readLocks,
   type ShardMemory,
+  type TakenShard,
   takeOverShard,
   type TakeoverOptions,
 } from './takeover.ts';
@@ -106,19 +107,22 @@ export class ShardOwnership implements AsyncDisposable {
     const member = await Member.join(this.#options);
     this.#member = member;
     member.onLost = () => this.#memberLost(member);
-    for (let first = 0; first < this.#drivers.length; first += TAKEOVERS_AT_ONCE) {
-      const group = this.#drivers.slice(first, first + TAKEOVERS_AT_ONCE).map((_, index) => first + index);
-      await this.#take(member, group);
-    }
+    await this.#take(
+      member,
+      this.#drivers.map((_, shard) => shard),
+    );
   }
 
-  /** Wins the shards, then reads the locks, then serves: in this order a write that was under way is either seen or barred. */
+  /**
+   * Wins the shards, then reads the locks, then serves: in this order a write that was under way is either seen or barred. The
+   * recorded holders' time begins when all serve, so that a long take-over does not use it up.
+   */
   async #take(member: Member, shards: readonly number[]): Promise<void> {
-    const taken = await Promise.all(
-      shards.map((shard) =>
-        takeOverShard(this.#takeover, shard, member.incarnation, this.#memories[shard] as ShardMemory),
-      ),
-    );
+    const taken: TakenShard[] = [];
+    for (let first = 0; first < shards.length; first += TAKEOVERS_AT_ONCE) {
+      const group = shards.slice(first, first + TAKEOVERS_AT_ONCE);
+      taken.push(...(await Promise.all(group.map((shard) => this.#win(member, shard)))));
+    }
     const locks = await readLocks(this.#takeover, this.#options.shardCount);
     if (this.#stopped || this.#member !== member) return;
     for (const { start, lease } of taken) {
@@ -135,6 +139,10 @@ export class ShardOwnership implements AsyncDisposable {
       this.#drivers[start.shard] = driver;
       this.#options.onOwned(start.shard, driver);
     }
+  }
+
+  #win(member: Member, shard: number): Promise<TakenShard> {
+    return takeOverShard(this.#takeover, shard, member.incarnation, this.#memories[shard] as ShardMemory);
   }
 
   #adopt(driver: ShardDriver, locks: readonly FoundLock[]): void {
