@@ -107,10 +107,17 @@ export class ShardOwnership implements AsyncDisposable {
     const member = await Member.join(this.#options);
     this.#member = member;
     member.onLost = () => this.#memberLost(member);
-    await this.#take(
-      member,
-      this.#drivers.map((_, shard) => shard),
-    );
+    try {
+      await this.#take(
+        member,
+        this.#drivers.map((_, shard) => shard),
+      );
+    } catch (error) {
+      this.#member = undefined;
+      this.#deadIncarnations.add(member.incarnation);
+      await member[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /**
@@ -128,7 +135,8 @@ export class ShardOwnership implements AsyncDisposable {
     for (const { start, lease } of taken) {
       const driver: ShardDriver = new ShardDriver({
         ...this.#options,
-        engine: new ShardEngine(start),
+        // The grace, too, begins when reclaims can come.
+        engine: new ShardEngine({ ...start, nowMs: this.#options.clock.monotonicMs() }),
         lease,
         member,
         writer: this.#writer,
