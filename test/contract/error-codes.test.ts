@@ -41,6 +41,14 @@ function cellsOf({ httpStatus, grpcStatus, exitCode, retryable }: CodeProjection
   return `${httpStatus} | ${grpcStatus} ${GRPC_NAMES[grpcStatus]} | ${exitCode} | ${retryable ? 'yes' : 'no'}`;
 }
 
+function sectionOf(code: ErrorCode): string {
+  return sections.find((text) => text.startsWith(`${code}\n`)) ?? '';
+}
+
+function bodyShownFor(code: ErrorCode): ErrorBody {
+  return JSON.parse(/```json\n([^]*?)```/.exec(sectionOf(code))?.[1] ?? '') as ErrorBody;
+}
+
 test('the overview lists exactly the codes of the table, in its order, with its numbers', () => {
   const rows = [...overview.matchAll(/^\| \[(\w+)\]\(#(\w+)\) \| (.*) \|$/gm)].map(([, code, anchor, cells]) => [
     code,
@@ -55,7 +63,7 @@ test('there is one section for each code, in the same order', () => {
 });
 
 describe.each(codes)('%s', (code, projection) => {
-  const section = sections.find((text) => text.startsWith(`${code}\n`)) ?? '';
+  const section = sectionOf(code);
 
   test('has the numbers of the table', () => {
     expect(section).toContain(`| ${cellsOf(projection)} |`);
@@ -68,8 +76,7 @@ describe.each(codes)('%s', (code, projection) => {
   });
 
   test('shows a body as it is sent', () => {
-    const shown = /```json\n([^]*?)```/.exec(section)?.[1] ?? '';
-    const body = JSON.parse(shown) as ErrorBody;
+    const body = bodyShownFor(code);
     expect(body).toEqual({
       code,
       message: expect.stringMatching(/[^.]\.*$/),
@@ -77,8 +84,15 @@ describe.each(codes)('%s', (code, projection) => {
       retryable: projection.retryable,
     });
     expect(Object.keys(body)).toEqual(['code', 'message', 'details', 'retryable']);
-    if (!saidByTheEndpoint.includes(code)) expect(body.message).toBe(messageOf(code, body.details));
   });
+});
+
+test('the sentences are those that are made from the details', () => {
+  const made = codes.filter(([code]) => !saidByTheEndpoint.includes(code)).map(([code]) => code);
+  for (const code of made) {
+    const body = bodyShownFor(code);
+    expect(body.message).toBe(messageOf(code, body.details));
+  }
 });
 
 test('exit codes are unique, not 0 or 1, and below those that a shell gives to signals', () => {

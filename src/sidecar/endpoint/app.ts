@@ -105,7 +105,7 @@ function addLifecycle(app: FastifyInstance, { clock, connections }: AppOptions):
     const target = (raw as TargetedMessage)[TARGET] ?? targetOf(raw.url ?? '');
     const connection = connectionOf(raw.socket);
     request.call = new LiveCall(target, reply.raw, clock.monotonicMs());
-    if (connection !== undefined) connections.begin(connection, request.call);
+    if (connection !== undefined && !connections.begin(connection, request.call)) throw tooManyRequests();
     const operation = assertAdmitted(raw, target, connection === undefined ? hostsInMemory() : connection.hosts);
     if (connections.closing && operation !== 'healthz' && operation !== 'readyz') throw shuttingDown();
     done();
@@ -122,6 +122,12 @@ function addLifecycle(app: FastifyInstance, { clock, connections }: AppOptions):
     if (connection !== undefined) connections.end(connection, request.call);
     done();
   });
+}
+
+/** Nobody reads it: its connection is cut. */
+function tooManyRequests(): LockkeeperError {
+  const details = { what: 'requests of one connection' };
+  return new LockkeeperError('QUEUE_FULL', messageOf('QUEUE_FULL', details), details);
 }
 
 /** The reason with which calls under way abort when the endpoint closes, and the answer to requests that still come. */

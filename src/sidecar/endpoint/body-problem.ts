@@ -6,7 +6,7 @@ import { LockkeeperError } from '../../api/codes.ts';
  * error of the validator, which stops there.
  */
 export function bodyProblemOf(errors: readonly FastifySchemaValidationError[]): LockkeeperError {
-  const error = errors[0] as ValidatorError | undefined;
+  const error: ValidatorError | undefined = errors[0];
   if (error === undefined)
     return new LockkeeperError('INVALID_ARGUMENT', 'The body does not fit its schema. See /openapi.json.', {
       field: 'body',

@@ -3,10 +3,16 @@ import { LockkeeperError } from '../../api/codes.ts';
 import { messageOf } from '../../api/messages.ts';
 import { Connection, attachConnection } from './connection.ts';
 import type { LiveCall } from './live-call.ts';
+import type { EndpointSettings } from './settings.ts';
 
 const CALLER_GONE = new LockkeeperError('UNAVAILABLE', messageOf('UNAVAILABLE', { reason: 'callerGone' }), {
   reason: 'callerGone',
 });
+
+export type ConnectionBounds = Pick<
+  EndpointSettings,
+  'idleConnectionsMax' | 'connectionsMax' | 'requestsPerConnectionMax'
+>;
 
 /**
  * All connections of the endpoint, over all its listeners, and the bounds on them. A connection is idle while no request
@@ -15,13 +21,15 @@ const CALLER_GONE = new LockkeeperError('UNAVAILABLE', messageOf('UNAVAILABLE', 
 export class Connections {
   readonly #idleMax: number;
   readonly #connectionsMax: number;
+  readonly #requestsMax: number;
   readonly #all = new Set<Connection>();
   readonly #idle = new Set<Connection>();
   #closing = false;
 
-  constructor(bounds: { readonly idleConnectionsMax: number; readonly connectionsMax: number }) {
+  constructor(bounds: ConnectionBounds) {
     this.#idleMax = bounds.idleConnectionsMax;
     this.#connectionsMax = bounds.connectionsMax;
+    this.#requestsMax = bounds.requestsPerConnectionMax;
   }
 
   get count(): number {
@@ -45,9 +53,15 @@ export class Connections {
     return connection;
   }
 
-  begin(connection: Connection, call: LiveCall): void {
+  /** False, and the connection is cut, if it has too many requests under way: answers pile up in the order of requests. */
+  begin(connection: Connection, call: LiveCall): boolean {
+    if (connection.calls.size >= this.#requestsMax) {
+      connection.socket.destroy();
+      return false;
+    }
     connection.calls.add(call);
     this.#idle.delete(connection);
+    return true;
   }
 
   /** The answer of `call` is flushed, or never will be. */

@@ -59,7 +59,7 @@ function assertLocalCaller(headers: IncomingHttpHeaders, hosts: ReadonlySet<stri
     throw new LockkeeperError(
       'PERMISSION_DENIED',
       'A web page of another site may not use locks (Sec-Fetch-Site). Call from a program, without that header.',
-      { header: 'sec-fetch-site', value: shown(String(site)), allowed: ['none', 'same-origin'] },
+      { header: 'sec-fetch-site', value: shown(site), allowed: ['none', 'same-origin'] },
     );
   }
 }

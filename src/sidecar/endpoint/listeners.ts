@@ -88,11 +88,14 @@ export function stop(server: Server): Promise<void> {
   });
 }
 
+/** Connections that may wait to be accepted. When a burst fills it the kernel drops the next, whose caller tries again after 1 s. */
+const backlog = 4_096;
+
 function listen(server: Server, options: ListenOptions): Promise<Server> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => reject(explained(error, options));
     server.once('error', fail);
-    server.listen(options, () => {
+    server.listen({ ...options, backlog }, () => {
       server.off('error', fail);
       resolve(server);
     });

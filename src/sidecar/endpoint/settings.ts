@@ -11,10 +11,15 @@ export interface EndpointSettings {
   readonly keepAliveTimeoutMs: number;
   /** How often the two timeouts of incomplete requests are looked at; they may come this much late. */
   readonly timeoutCheckIntervalMs: number;
-  /** Connections without a request. The one that has been idle longest is closed first, so no flood of them stops service. */
+  /**
+   * Connections without a request, each of which costs 10 to 20 KiB. The one that has been idle longest is closed first, so
+   * no flood of them stops service or fills the memory.
+   */
   readonly idleConnectionsMax: number;
   /** Connections in all. Above it a new one is answered UNAVAILABLE and closed. */
   readonly connectionsMax: number;
+  /** Requests of one connection under way, which is more than one only if the caller pipelines. One that sends more is cut. */
+  readonly requestsPerConnectionMax: number;
   /** How long answers under way may take once the endpoint closes; then their connections are cut. */
   readonly closeWaitMs: number;
   /** How long a connection stays half open after its last answer, so that the caller can read it before a reset. */
@@ -26,8 +31,9 @@ export const DEFAULT_SETTINGS: EndpointSettings = {
   requestTimeoutMs: 20_000,
   keepAliveTimeoutMs: 75_000,
   timeoutCheckIntervalMs: 2_500,
-  idleConnectionsMax: 4_096,
-  connectionsMax: 16_384,
+  idleConnectionsMax: 1_024,
+  connectionsMax: 8_192,
+  requestsPerConnectionMax: 128,
   closeWaitMs: 5_000,
   lingerMs: 1_000,
 };

@@ -165,4 +165,5 @@ test('arbitrary details never make a hole or throw', () => {
     }),
     { numRuns: 2_000 },
   );
+  expect.hasAssertions();
 });

@@ -146,10 +146,11 @@ describe('operational routes', () => {
   });
 
   test('readyz', async () => {
-    let reason: string | undefined;
-    const send = await inMemory(scriptedCalls({ notReadyReason: () => reason }));
+    const reasons: string[] = [];
+    const send = await inMemory(scriptedCalls({ notReadyReason: () => reasons[0] }));
     expect(await send({ url: '/readyz' })).toMatchObject({ status: 200, text: '{"status":"ready"}' });
-    reason = 'no operator replica is connected';
+    const reason = 'no operator replica is connected';
+    reasons.push(reason);
     const answer = await send({ url: '/readyz' });
     expect({ status: answer.status, retryAfter: answer.headers['retry-after'] }).toEqual({
       status: 503,

@@ -151,7 +151,7 @@ describe('is refused', () => {
     expect({ status: answer.status, code: error.code }).toEqual({ status: 400, code: 'INVALID_ARGUMENT' });
     expect(error.details['field']).toBe('body');
     expect(error.message).toMatch(message);
-    if (position !== undefined) expect(error.details['position']).toBe(position);
+    expect(error.details['position']).toBe(position);
   });
 
   test('larger than the limit, by one byte', async () => {

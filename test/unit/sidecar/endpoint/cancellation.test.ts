@@ -134,6 +134,21 @@ describe('does not abort', () => {
     expect(signal.aborted).toBe(false);
   });
 
+  test('when the connection closes while the answer, long handed over, is still on its way', async () => {
+    const items = Array.from({ length: 20 }, () => ({ ...EXAMPLES.record, metadata: { k: 'v'.repeat(1_000_000) } }));
+    const largeCalls = scriptedCalls({ list: async () => ({ items }) });
+    await using large = await openForTest({ calls: largeCalls });
+    const seen = largeCalls.next();
+    const socket = openSocket(large);
+    socket.write(`GET /v1/locks HTTP/1.1\r\nhost: localhost:${large.port}\r\n\r\n`);
+    const { signal } = (await seen).context;
+    // The head of the answer has come, so it was handed over; far more than the kernel buffers is still to be sent.
+    await once(socket, 'data');
+    socket.destroy();
+    await exchange(large, rawPost(path, large.port, '{}', ['connection: close']));
+    expect(signal.aborted).toBe(false);
+  });
+
   test('when the body has been read to its end, long before the answer', async () => {
     const socket = openSocket(endpoint);
     const seen = calls.next();

@@ -51,7 +51,7 @@ function openBounded(settings: Partial<EndpointSettings>) {
 }
 
 test('2,500 idle connections, and a caller is served at once', async () => {
-  await using endpoint = await openForTest();
+  await using endpoint = await openBounded({ idleConnectionsMax: 4_096 });
   const sockets = await idleConnections(endpoint.port, 2_500);
   expect(firstAnswer(await health(endpoint.port)).status).toBe(200);
   expect(sockets.filter((socket) => socket.destroyed)).toEqual([]);
@@ -68,6 +68,7 @@ test('of too many idle connections the one that has been idle longest is closed'
   second?.resume();
   await idleConnections(endpoint.port, 1);
   await closed;
+  expect(first?.destroyed).toBe(false);
   first?.write(head('GET /healthz', endpoint.port));
   await readerOf(first as Socket).until('ok');
 });
@@ -81,6 +82,20 @@ test('a flood of idle connections far above the bound: busy ones stay, new calle
     expect(firstAnswer(await health(endpoint.port)).status).toBe(200);
   }
   expect(busy?.destroyed).toBe(false);
+});
+
+test('a connection that pipelines without end is cut, and its calls learn of it', async () => {
+  const calls = blockingCalls();
+  await using endpoint = await openForTest({ calls, settings: { requestsPerConnectionMax: 10 } });
+  const text = await exchange(endpoint, rawPost('/v1/locks/a:acquire', endpoint.port).repeat(1_000));
+  expect(text).toBe('');
+  expect(calls.seen.length).toBe(10);
+  await health(endpoint.port);
+  expect(calls.seen.map(({ context }) => context.signal.aborted)).toEqual(Array.from({ length: 10 }, () => true));
+  // As many as allowed, and their answers come in order.
+  const some =
+    head('GET /healthz', endpoint.port).repeat(9) + head('GET /healthz', endpoint.port, ['connection: close']);
+  expect((await exchange(endpoint, some)).match(/"status":"ok"/g)?.length).toBe(10);
 });
 
 test('at the bound of busy connections a new one is told why, until one of them leaves', async () => {

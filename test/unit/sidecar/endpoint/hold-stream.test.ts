@@ -35,6 +35,17 @@ function gate() {
   return { opened, open };
 }
 
+/** Events of which the first is an error. */
+function failing(error: () => Promise<Error>): AsyncIterable<HoldEvent> {
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        throw await error();
+      },
+    }),
+  };
+}
+
 describe('lines', () => {
   test('each leaves when it comes', async () => {
     const gates = [gate(), gate(), gate()];
@@ -46,12 +57,13 @@ describe('lines', () => {
     };
     const socket = openSocket(endpoint);
     const reader = readerOf(socket);
+    const texts: string[] = [];
     socket.write(rawPost(path, endpoint.port));
     for (const [index, event] of [queued, EXAMPLES.granted, ping].entries()) {
       gates[index]?.open();
-      const text = await reader.until(`${JSON.stringify(event)}\n`);
-      if (index === 0) expect(text).toMatch(/^HTTP\/1\.1 200 [^]*content-type: application\/x-ndjson\r\n/);
+      texts.push(await reader.until(`${JSON.stringify(event)}\n`));
     }
+    expect(texts[0]).toMatch(/^HTTP\/1\.1 200 [^]*content-type: application\/x-ndjson\r\n/);
     // The events are over: the last chunk ends the answer, the connection stays usable.
     await reader.until('0\r\n\r\n');
     socket.write(`GET /healthz HTTP/1.1\r\nhost: localhost:${endpoint.port}\r\n\r\n`);
@@ -60,9 +72,7 @@ describe('lines', () => {
   });
 
   test('an error before the first event is an ordinary answer', async () => {
-    hold = async function* () {
-      throw new LockkeeperError('LOCK_NOT_FOUND', 'Create it.', { lockId: 'a' });
-    };
+    hold = () => failing(async () => new LockkeeperError('LOCK_NOT_FOUND', 'Create it.', { lockId: 'a' }));
     const response = await send(endpoint, { path }).response;
     expect(response.statusCode).toBe(404);
     expect(JSON.parse(await textOf(response))).toMatchObject({ code: 'LOCK_NOT_FOUND', details: { lockId: 'a' } });
@@ -136,49 +146,65 @@ describe('the caller leaves', () => {
 
   test('before the first event', async () => {
     const reason = gate();
-    hold = async function* ({ signal }) {
-      await once(signal, 'abort');
-      reason.open();
-      throw signal.reason;
-    };
+    const reasons: unknown[] = [];
+    hold = ({ signal }) =>
+      failing(async () => {
+        await once(signal, 'abort');
+        reasons.push(signal.reason);
+        reason.open();
+        return signal.reason as Error;
+      });
     const socket = openSocket(endpoint);
     socket.write(rawPost(path, endpoint.port), () => socket.destroy());
     await reason.opened;
+    expect(reasons).toMatchObject([{ code: 'UNAVAILABLE', details: { reason: 'callerGone' } }]);
   });
 });
 
-test('a caller that does not read holds the events back', async () => {
-  const metadata = { k: 'v'.repeat(60_000) };
-  const large: HoldEvent = { event: 'granted', hold: { ...EXAMPLES.hold, metadata } };
-  let asked = 0;
-  const ended = gate();
-  hold = async function* () {
-    try {
-      for (;;) {
-        asked += 1;
-        yield large;
-      }
-    } finally {
-      ended.open();
-    }
+/** Large events without end, which count how often they are asked for. */
+class EndlessEvents implements AsyncIterableIterator<HoldEvent> {
+  static readonly bytes = 60_000;
+  readonly #event: HoldEvent = {
+    event: 'granted',
+    hold: { ...EXAMPLES.hold, metadata: { k: 'v'.repeat(EndlessEvents.bytes) } },
   };
+  readonly ended = gate();
+  asked = 0;
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<HoldEvent>> {
+    this.asked += 1;
+    return { done: false, value: this.#event };
+  }
+
+  async return(): Promise<IteratorResult<HoldEvent>> {
+    this.ended.open();
+    return { done: true, value: undefined };
+  }
+}
+
+test('a caller that does not read holds the events back', async () => {
+  const events = new EndlessEvents();
+  hold = () => events;
   const socket = openSocket(endpoint);
   socket.pause();
   socket.write(rawPost(path, endpoint.port));
   // Requests of others go on meanwhile; once nothing more is asked for over many of them, the stream stands still.
   let before = -1;
-  while (asked !== before || asked === 0) {
-    before = asked;
-    for (let round = 0; round < 20; round += 1)
+  do {
+    before = events.asked;
+    for (let round = 0; round < 20; round += 1) {
       await textOf(await send(endpoint, { method: 'GET', path: '/healthz' }).response);
-  }
+    }
+  } while (events.asked !== before || events.asked === 0);
   // Kernel buffers of a loopback connection take some MB; without backpressure it would be all that memory can hold.
-  expect(asked * 60_000).toBeLessThan(64 * 1_048_576);
-  const stoodAt = asked;
-  const more = readerOf(socket).until('v'.repeat(60_000));
+  expect(before * EndlessEvents.bytes).toBeLessThan(64 * 1_048_576);
   socket.resume();
-  await more;
-  while (asked <= stoodAt) await once(socket, 'data');
+  while (events.asked <= before) await once(socket, 'data');
+  expect(events.asked).toBeGreaterThan(before);
   socket.destroy();
-  await ended.opened;
+  await events.ended.opened;
 });

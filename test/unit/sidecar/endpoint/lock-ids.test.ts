@@ -10,7 +10,7 @@ import { LIMITS } from '../../../../src/api/limits.ts';
 import { lockIdProblem } from '../../../../src/api/lock-id.ts';
 import type { Endpoint } from '../../../../src/sidecar/endpoint/endpoint.ts';
 import { targetOf } from '../../../../src/sidecar/endpoint/target.ts';
-import { exchange, firstAnswer, openForTest, rawPost } from '../../../support/local-endpoint.ts';
+import { exchange, firstAnswer, head, openForTest, rawPost } from '../../../support/local-endpoint.ts';
 import { type ScriptedCalls, scriptedCalls } from '../../../support/scripted-calls.ts';
 
 let calls: ScriptedCalls;
@@ -82,6 +82,15 @@ describe('is refused', () => {
     expect(calls.seen.length).toBe(before);
   });
 
+  test('a colon before the last segment starts no verb', async () => {
+    const bytes = head('GET /v1/locks/payments:x/order', endpoint.port, ['connection: close']);
+    const answer = firstAnswer(await exchange(endpoint, bytes));
+    expect({ status: answer.status, field: answer.json<ErrorBody>().details['field'] }).toEqual({
+      status: 400,
+      field: 'lockId',
+    });
+  });
+
   test.each(['/v1/locks/a%:acquire', '/v1/locks/a%2:acquire', '/v1/locks/a%zz:acquire', '/v1/locks/p/%C3%28:acquire'])(
     'broken percent-encoding: %s',
     async (path) => {
@@ -126,10 +135,9 @@ describe('every valid id at random', () => {
   test('no text is read as anything but a target', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
-        const target = targetOf(text);
-        expect(typeof target.path).toBe('string');
-        if (target.operation === undefined)
-          expect(target.lockId === undefined || typeof target.lockId === 'string').toBe(true);
+        const { path, lockId, query } = targetOf(text);
+        expect([typeof path, typeof query]).toEqual(['string', 'string']);
+        expect(['string', 'undefined']).toContain(typeof lockId);
       }),
     );
   });

@@ -35,8 +35,8 @@ beforeAll(async () => {
 afterAll(() => endpoint[Symbol.asyncDispose]());
 
 /** The one answer before the close; fails if anything follows it. */
-async function soleAnswer(bytes: string | Buffer) {
-  const answer = firstAnswer(await exchange(endpoint, bytes));
+async function soleAnswer(bytes: string | Buffer, where: Endpoint = endpoint) {
+  const answer = firstAnswer(await exchange(where, bytes));
   expect(answer.rest).toBe('');
   expect(answer.headers).toMatchObject({ connection: 'close', 'content-type': 'application/json; charset=utf-8' });
   expect(isErrorBody(answer.json())).toBe(true);
@@ -135,7 +135,7 @@ describe('expectations', () => {
     );
     await reader.until('HTTP/1.1 100 Continue\r\n\r\n');
     socket.write(body);
-    await reader.until('"released":true');
+    expect(firstAnswer(await reader.until('"released":true,"depth":0}')).status).toBe(200);
     socket.destroy();
   });
 });
@@ -146,7 +146,9 @@ describe('slow callers', () => {
     ['half a request line', 'GET /heal'],
     ['headers without an end', 'GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: y\r\n'],
   ])('%s is answered 408 and closed', async (_what, bytes) => {
-    const answer = await soleAnswer(bytes);
+    // The time for the whole request is far away: it is the time for headers that ends this.
+    await using strict = await openForTest({ settings: { ...settings, requestTimeoutMs: 60_000 } });
+    const answer = await soleAnswer(bytes, strict);
     expect(answer).toMatchObject({
       status: 408,
       code: 'UNAVAILABLE',
@@ -228,6 +230,16 @@ test('garbage behind a stream cuts the connection instead of writing into the st
   await reader.until('granted');
   socket.write('garbage\r\n\r\n');
   expect((await text).match(/HTTP\/1\.1/g)).toEqual(['HTTP/1.1']);
+});
+
+test('an answer to garbage ends in order, without a reset, though more garbage is on its way', async () => {
+  const socket = openSocket(endpoint);
+  const events: string[] = [];
+  for (const event of ['end', 'error']) socket.on(event, () => events.push(event));
+  const text = textUntilClosed(socket);
+  socket.write(`hello there\r\n${'x'.repeat(3_000_000)}`);
+  expect(firstAnswer(await text).json()).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  expect(events[0]).toBe('end');
 });
 
 test('an answer is read whole though the caller sends far more than is taken', async () => {

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { z } from 'zod';
-import { CODES } from '../../../../src/api/codes.ts';
+import { CODES, type ErrorBody } from '../../../../src/api/codes.ts';
 import { LIMITS } from '../../../../src/api/limits.ts';
 import { lockIdProblem } from '../../../../src/api/lock-id.ts';
 import {
@@ -69,9 +69,10 @@ async function assertAllCoded(requests: readonly (string | Uint8Array)[]): Promi
 
 test('random bytes', async () => {
   const bytes = fc.uint8Array({ maxLength: 600 });
+  expect.hasAssertions();
   await fc.assert(
     fc.asyncProperty(fc.array(bytes, { minLength: 25, maxLength: 25 }), (requests) => assertAllCoded(requests)),
-    { numRuns: 12 },
+    { numRuns: 6 },
   );
 }, 30_000);
 
@@ -105,9 +106,10 @@ test('requests with random damage', async () => {
       }
       return bytes;
     });
+  expect.hasAssertions();
   await fc.assert(
     fc.asyncProperty(fc.array(request, { minLength: 25, maxLength: 25 }), (requests) => assertAllCoded(requests)),
-    { numRuns: 16 },
+    { numRuns: 8 },
   );
 }, 30_000);
 
@@ -141,11 +143,12 @@ test('random targets', async () => {
   const line = fc
     .tuple(fc.constantFrom('GET', 'POST', 'PUT', 'OPTIONS', 'PROPFIND', 'QUERY'), target)
     .map(([method, path]) => `${method} ${path === '' ? '/' : path}`);
+  expect.hasAssertions();
   await fc.assert(
     fc.asyncProperty(fc.array(line, { minLength: 25, maxLength: 25 }), (lines) =>
       assertAllCoded(lines.map((each) => head(each, endpoint.port, ['connection: close']))),
     ),
-    { numRuns: 10 },
+    { numRuns: 6 },
   );
 }, 30_000);
 
@@ -275,21 +278,22 @@ test.each<[string, z.ZodObject, readonly Field[]]>([
         const good = schema.safeParse(parsed).success && keepsRules(parsed as Record<string, unknown>);
         const before = calls.seen.length;
         const answer = await send(post(url, parsed));
-        expect({ body: parsed, status: answer.status }).toEqual({ body: parsed, status: good ? 200 : 400 });
-        expect(calls.seen.length).toBe(good ? before + 1 : before);
-        if (good) expect(calls.seen.at(-1)?.arguments.at(-1)).toEqual(parsed);
-        else
-          expect(answer.json()).toMatchObject({
-            code: 'INVALID_ARGUMENT',
-            details: { field: expect.stringMatching(/./) },
-          });
+        const reached = calls.seen.slice(before).map((call) => call.arguments.at(-1));
+        const refusal = answer.status === 200 ? undefined : answer.json<ErrorBody>();
+        const outcome = { status: answer.status, reached, code: refusal?.code, field: refusal?.details['field'] };
+        const named = expect.stringMatching(/./) as unknown;
+        expect(outcome).toEqual(
+          good
+            ? { status: 200, reached: [parsed], code: undefined, field: undefined }
+            : { status: 400, reached: [], code: 'INVALID_ARGUMENT', field: named },
+        );
         accepted += good ? 1 : 0;
         refused += good ? 0 : 1;
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
     // The generator is worth something only if it reaches both sides.
-    expect(Math.min(accepted, refused)).toBeGreaterThan(20);
+    expect(Math.min(accepted, refused)).toBeGreaterThan(10);
   },
   20_000,
 );

@@ -52,9 +52,10 @@ test('every answer fits its schema, and each answer of an operation is shown', (
       expect({ component, ...COMPONENTS[component].safeParse(value) }).toMatchObject({ component, success: true });
   }
   const shown = new Set(answers.map(({ component }) => component));
-  for (const { tag, answer } of Object.values(DESCRIPTIONS)) {
-    if (tag === 'locks' && answer.component !== undefined) expect(shown).toContain(answer.component);
-  }
+  const answered = Object.values(DESCRIPTIONS)
+    .filter(({ tag }) => tag === 'locks')
+    .map(({ answer }) => answer.component);
+  for (const component of answered) expect(shown).toContain(component);
 });
 
 test('every path is named', () => {
@@ -73,5 +74,6 @@ test('every field of an acquire is in its table, and the numbers are those in fo
   );
   expect(page).toContain(`within ${DEFAULT_SETTINGS.headersTimeoutMs / 1_000} s`);
   expect(page).toContain(`within ${DEFAULT_SETTINGS.requestTimeoutMs / 1_000} s`);
+  expect(page).toMatch(new RegExp(`more than ${DEFAULT_SETTINGS.requestsPerConnectionMax}\\s+pipelined requests`));
   expect(page).toContain(`closed after ${DEFAULT_SETTINGS.keepAliveTimeoutMs / 1_000} s`);
 });

@@ -10,6 +10,8 @@ import { inMemory, post } from '../../../support/local-endpoint.ts';
 import { scriptedCalls } from '../../../support/scripted-calls.ts';
 import { EXAMPLES } from '../../../../src/sidecar/endpoint/open-api-examples.ts';
 
+const calls = scriptedCalls();
+const send = await inMemory(calls);
 const token = EXAMPLES.hold.fencingToken;
 
 describe('with and without the prefix', () => {
@@ -51,8 +53,7 @@ describe('with and without the prefix', () => {
     ],
     ['releaseAll', post('/locks:releaseAll', EXAMPLES.releaseAll), [EXAMPLES.releaseAll], EXAMPLES.releasedAll],
   ] as const)('%s %#', async (operation, request, given, answered) => {
-    const calls = scriptedCalls();
-    const send = await inMemory(calls);
+    calls.seen.length = 0;
     for (const prefix of ['/v1', '']) {
       const answer = await send({ ...request, url: `${prefix}${request.url as string}` });
       expect({ status: answer.status, body: answer.json() }).toEqual({ status: 200, body: answered });
@@ -63,8 +64,7 @@ describe('with and without the prefix', () => {
   });
 
   test('hold', async () => {
-    const calls = scriptedCalls();
-    const send = await inMemory(calls);
+    calls.seen.length = 0;
     for (const prefix of ['/v1', '']) {
       const answer = await send(post(`${prefix}/locks/p/k:hold`, { mode: 'shared' }));
       expect(answer.status).toBe(200);
@@ -95,7 +95,6 @@ describe('what is not served', () => {
     '/healthz/',
     '/favicon.ico',
   ])('%s is ROUTE_NOT_FOUND', async (url) => {
-    const send = await inMemory(scriptedCalls());
     for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS'] as const) {
       const answer = await send({ method, url: { pathname: url } });
       const body = answer.json<ErrorBody>();
@@ -108,7 +107,6 @@ describe('what is not served', () => {
   test.each(Object.entries(OPERATIONS))(
     '%s answers other methods with METHOD_NOT_ALLOWED',
     async (_operation, { method, path }) => {
-      const send = await inMemory(scriptedCalls());
       const allow = method === 'GET' ? 'GET, HEAD' : 'POST';
       for (const wrong of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', method === 'GET' ? 'POST' : 'GET'] as const) {
         const answer = await send({ method: wrong, url: path.replace('{id}', 'a') });
@@ -122,15 +120,13 @@ describe('what is not served', () => {
   );
 
   test('a POST without a verb is told how to write one', async () => {
-    const send = await inMemory(scriptedCalls());
     const answer = await send(post('/v1/locks/a%3Aacquire'));
     expect(answer.status).toBe(405);
     expect(answer.json<ErrorBody>().message).toMatch(/:acquire.*%3A does not start a verb/s);
   });
 
   test('HEAD is answered like GET, without a body', async () => {
-    const calls = scriptedCalls();
-    const send = await inMemory(calls);
+    calls.seen.length = 0;
     const answer = await send({ method: 'HEAD', url: '/v1/locks/a' });
     expect({ status: answer.status, text: answer.text }).toEqual({ status: 200, text: '' });
     expect(calls.seen.at(-1)?.operation).toBe('inspect');
