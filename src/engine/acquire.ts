@@ -2,13 +2,17 @@ import { LIMITS } from '../api/limits.ts';
 import type { AcquireOperation } from '../api/operations.ts';
 import type { LockPolicy } from '../api/policies.ts';
 import { findDeadlock } from './break-deadlock.ts';
-import { isRefusing, markDirty } from './durable.ts';
+import { isRefusing } from './durable.ts';
 import { endHold } from './ending.ts';
-import { extend, firstHeard, grant, type GrantRequest, holdReply, promote, settle, unpark } from './grant.ts';
-import { Hold } from './hold.ts';
+import { firstHeard, grant, type GrantRequest, promote, settle } from './grant.ts';
+import type { Hold } from './hold.ts';
 import type { LockState } from './lock.ts';
-import type { RequestEntry, Session } from './session.ts';
-import { extendAfterRecord, mayGrantFromMemory } from './shard-record.ts';
+import { awaitGrant } from './pending.ts';
+import { promiseTime } from './promise.ts';
+import { mayDeepen, mayWait, refuseHeld, refuseUnrecorded } from './refusals.ts';
+import { repeat } from './repeat.ts';
+import type { Session } from './session.ts';
+import { mayGrantFromMemory } from './shard-record.ts';
 import type { EngineState } from './state.ts';
 import { Waiter } from './waiter.ts';
 
@@ -59,57 +63,6 @@ function problemOf(operation: AcquireOperation, policy: LockPolicy): { field: st
   return undefined;
 }
 
-/** A repeated request is answered from what its first one led to; it never makes a second hold or a second depth. */
-function repeat(
-  state: EngineState,
-  session: Session,
-  operation: AcquireOperation,
-  entry: RequestEntry,
-  nowMs: number,
-): void {
-  state.count('idempotentReply');
-  const { target } = entry;
-  if (entry.key !== operation.key) {
-    const problem = 'this requestId was used for another lock; use a fresh one for every request';
-    state.refuse(session.id, operation.ref, 'INVALID_ARGUMENT', { field: 'requestId', problem });
-  } else if (target === undefined) {
-    state.refuseFor(session.id, operation.ref, 'NOT_HELD', operation.key, { reason: 'released' });
-  } else if (target instanceof Hold) {
-    if (target.state === 'granting')
-      target.pending = [...(target.pending ?? []), { ref: operation.ref, depth: target.depth }];
-    else if (target.ending || target.contested)
-      state.refuse(session.id, operation.ref, 'UNAVAILABLE', { reason: 'ending', retryAfterMs: 250 });
-    else state.reply(session.id, holdReply(state, target, operation.ref, target.depth, nowMs));
-  } else if (operation.timeoutMs === 0 && !target.lock.stalled && target.lock.durable === undefined) {
-    refuseHeld(state, session, operation.ref, target.lock, nowMs);
-  } else {
-    joinWaiter(state, session, operation, target, nowMs);
-  }
-}
-
-function joinWaiter(
-  state: EngineState,
-  session: Session,
-  operation: AcquireOperation,
-  waiter: Waiter,
-  nowMs: number,
-): void {
-  if (waiter.refs.length >= LIMITS.retriesPerWaiterMax) {
-    state.refuseFor(session.id, operation.ref, 'QUEUE_FULL', operation.key, {
-      what: 'repeated requests',
-      limit: LIMITS.retriesPerWaiterMax,
-    });
-    return;
-  }
-  waiter.refs.push(operation.ref);
-  session.waiters.set(operation.ref, waiter);
-  if (operation.timeoutMs < 0) state.deadlines.remove(waiter);
-  else if (waiter.heapIndex !== -1 && nowMs + operation.timeoutMs > waiter.dueAtMs)
-    state.deadlines.set(waiter, nowMs + operation.timeoutMs);
-  state.reply(session.id, { kind: 'queued', ref: operation.ref, position: waiter.lock.waiterCount });
-  if (waiter.parked) unpark(state, session, nowMs);
-}
-
 /** Joins the owner's hold if the rules allow it; false if the request must stand in line like any other. */
 function joinOwnHold(
   state: EngineState,
@@ -119,6 +72,7 @@ function joinOwnHold(
   policy: LockPolicy,
   nowMs: number,
 ): boolean {
+  const { ref, requestId } = operation;
   if (own.state === 'adopted') {
     // Its session has declared everything it has, and not this one: a new ownership, in the same write.
     if (session.reclaimComplete) endHold(state, own, 'disowned', nowMs);
@@ -126,90 +80,20 @@ function joinOwnHold(
   }
   if (own.contested || own.ending) return false;
   if (operation.mode === 'exclusive' && own.mode === 'shared') {
-    state.refuseFor(session.id, operation.ref, 'DEADLOCK', operation.key, { reason: 'upgrade' });
+    state.refuseFor(session.id, ref, 'DEADLOCK', operation.key, { reason: 'upgrade' });
     return true;
   }
   if (!policy.reentrant) return false;
-  if (own.depth >= LIMITS.depthMax) {
-    state.refuseFor(session.id, operation.ref, 'QUEUE_FULL', operation.key, {
-      what: 're-entrant acquires of one hold',
-      limit: LIMITS.depthMax,
-    });
-    return true;
-  }
-  if (own.state === 'granting') {
+  if (!mayDeepen(state, session, ref, own)) return true;
+  if (own.state === 'held') {
+    promiseTime(state, session, own, ref, operation.ttlMs ?? own.ttlMs, { requestId }, nowMs);
+  } else if (mayWait(state, session, ref, operation.key)) {
     // The write in flight carries the first request's time to live; the answer states it, and a renewal may ask for more.
     own.depth++;
-    own.pending = [...(own.pending ?? []), { ref: operation.ref, depth: own.depth }];
-    rememberReentry(session, own, operation.requestId);
-    return true;
+    awaitGrant(own, session, ref, own.depth);
+    if (requestId !== undefined) session.requests.rememberHold(requestId, own, own.depth);
   }
-  promiseTime(
-    state,
-    session,
-    own,
-    operation.ref,
-    operation.ttlMs ?? own.ttlMs,
-    { requestId: operation.requestId },
-    nowMs,
-  );
   return true;
-}
-
-/**
- * Extends a hold by `ttlMs` from now and answers `ref`, with one more depth for a re-entry. A promise beyond what is on record
- * is written first.
- */
-export function promiseTime(
-  state: EngineState,
-  session: Session,
-  hold: Hold,
-  ref: number,
-  ttlMs: number,
-  reentry: { readonly requestId: string | undefined } | undefined,
-  nowMs: number,
-): void {
-  const { lock } = hold;
-  if (lock.durable !== undefined ? ttlMs > hold.recordedTtlMs : ttlMs > state.shard.graceMs) {
-    const extension = { kind: 'extension', sessionId: session.id, ref, hold, ttlMs, reentry } as const;
-    if (lock.durable === undefined) {
-      extendAfterRecord(state, extension);
-      return;
-    }
-    lock.durable.acknowledgements.push(extension);
-    markDirty(state, lock);
-    settle(state, lock, nowMs);
-    return;
-  }
-  tellExtension(state, session.id, hold, ref, ttlMs, reentry, nowMs);
-}
-
-/** The promise is on record (or needed none): the hold gets its time and the request its answer. */
-export function tellExtension(
-  state: EngineState,
-  sessionId: number,
-  hold: Hold,
-  ref: number,
-  ttlMs: number,
-  reentry: { readonly requestId: string | undefined } | undefined,
-  nowMs: number,
-): void {
-  extend(state, hold, ttlMs, nowMs);
-  const { key } = hold.lock;
-  if (reentry === undefined) {
-    state.audit({ type: 'renewed', key, token: hold.token });
-  } else {
-    hold.depth++;
-    if (hold.session !== undefined) rememberReentry(hold.session, hold, reentry.requestId);
-    state.audit({ type: 'reentered', key, token: hold.token, depth: hold.depth });
-  }
-  state.reply(sessionId, holdReply(state, hold, ref, hold.depth, nowMs));
-}
-
-function rememberReentry(session: Session, hold: Hold, requestId: string | undefined): void {
-  if (requestId === undefined || hold.session !== session) return;
-  hold.requestIds = [...(hold.requestIds ?? []), requestId];
-  session.requests.remember(requestId, hold.lock.key, hold);
 }
 
 function grantOrQueue(
@@ -234,39 +118,44 @@ function grantOrQueue(
   };
   const open = lock.hasRoomFor(operation.mode) && isNextInLine(state, lock, operation.mode, nowMs);
   if (open && mayGrantAtOnce(state, session, lock, request)) {
-    grant(state, lock, session, request, [operation.ref], nowMs);
+    if (lock.durable === undefined || mayWait(state, session, operation.ref, lock.key))
+      grant(state, lock, session, request, [operation.ref], nowMs);
     return;
   }
-  const tryLock = operation.timeoutMs === 0;
-  if (tryLock && !open) {
-    refuseHeld(state, session, operation.ref, lock, nowMs);
-    return;
-  }
-  if (tryLock && state.shard.inGrace && lock.durable === undefined) {
-    const retryAfterMs = Math.max(1, state.shard.graceEnd.dueAtMs - nowMs);
-    state.refuse(session.id, operation.ref, 'UNAVAILABLE', { reason: 'grace', retryAfterMs });
-    return;
-  }
-  if (tryLock && lock.durable !== undefined) {
-    const refusing = isRefusing(lock);
-    if (refusing)
-      state.refuse(session.id, operation.ref, 'UNAVAILABLE', {
-        reason: 'storeRefused',
-        retryAfterMs: Math.max(1, lock.durable.dueAtMs - nowMs),
-      });
-    else
-      state.refuseFor(session.id, operation.ref, 'QUEUE_FULL', lock.key, {
-        what: 'holders of this lock',
-        limit: LIMITS.durableHoldersMax,
-      });
-    return;
-  }
+  if (operation.timeoutMs === 0 && refuseTryLock(state, session, operation.ref, lock, open, nowMs)) return;
   queue(state, session, operation, lock, policy, request, !open, nowMs);
 }
 
 function mayGrantAtOnce(state: EngineState, session: Session, lock: LockState, request: GrantRequest): boolean {
   if (lock.durable !== undefined) return !isRefusing(lock) && lock.holds.size < LIMITS.durableHoldersMax;
   return mayGrantFromMemory(state, session, request.ttlMs);
+}
+
+/** A try-lock waits for nobody. False if only a write of the shard's record is missing: for that it may wait. */
+function refuseTryLock(
+  state: EngineState,
+  session: Session,
+  ref: number,
+  lock: LockState,
+  open: boolean,
+  nowMs: number,
+): boolean {
+  if (!open) {
+    refuseHeld(state, session, ref, lock, nowMs);
+  } else if (lock.durable !== undefined && isRefusing(lock)) {
+    refuseUnrecorded(state, session.id, ref, Math.max(1, lock.durable.dueAtMs - nowMs));
+  } else if (lock.durable !== undefined) {
+    state.refuseFor(session.id, ref, 'QUEUE_FULL', lock.key, {
+      what: 'holders of this lock',
+      limit: LIMITS.durableHoldersMax,
+    });
+  } else if (state.shard.inGrace) {
+    const retryAfterMs = Math.max(1, state.shard.graceEnd.dueAtMs - nowMs);
+    state.refuse(session.id, ref, 'UNAVAILABLE', { reason: 'grace', retryAfterMs });
+  } else {
+    return false;
+  }
+  return true;
 }
 
 /** Whether nobody who was heard lately stands before a new request of this mode. */
@@ -295,14 +184,7 @@ function queue(
     });
     return;
   }
-  if (session.waiters.size >= LIMITS.waitersPerSessionMax) {
-    state.refuseFor(session.id, operation.ref, 'QUEUE_FULL', lock.key, {
-      what: 'waiters of this session',
-      limit: LIMITS.waitersPerSessionMax,
-      retryAfterMs: 1_000,
-    });
-    return;
-  }
+  if (!mayWait(state, session, operation.ref, lock.key)) return;
   const waiter = new Waiter(lock, session, request, [operation.ref], nowMs, ++state.sequence, contended);
   state.addWaiter(waiter);
   if (operation.requestId !== undefined) session.requests.remember(operation.requestId, lock.key, waiter);
@@ -314,17 +196,4 @@ function queue(
   if (operation.timeoutMs !== 0)
     state.reply(session.id, { kind: 'queued', ref: operation.ref, position: lock.waiterCount });
   findDeadlock(state, waiter, nowMs);
-}
-
-function refuseHeld(state: EngineState, session: Session, ref: number, lock: LockState, nowMs: number): void {
-  const holders = [];
-  for (const hold of lock.holds) {
-    if (holders.length === 3) break;
-    holders.push({ ownerId: hold.ownerId, mode: hold.mode, heldForMs: Math.round(nowMs - hold.grantedAtMs) });
-  }
-  state.refuseFor(session.id, ref, 'LOCK_HELD', lock.key, {
-    holders,
-    holderCount: lock.holds.size,
-    waiterCount: lock.waiterCount,
-  });
 }

@@ -19,6 +19,7 @@ export function adopt(state: EngineState, command: AdoptCommand, nowMs: number):
   lock.durable ??= new DurableState(lock, 0, version);
   const { durable } = lock;
   durable.version = version;
+  durable.landedAttempt = record.attempt;
   durable.landedCounter = record.counter;
   durable.counter = Math.max(durable.counter, record.counter, command.counterFloor - 1);
   adoptHolders(state, lock, record, nowMs);

@@ -1,7 +1,7 @@
-import { leave } from './cancel.ts';
 import { searchDeadlock } from './deadlock.ts';
 import { type Hold, ownerKeyOf } from './hold.ts';
 import { settle } from './grant.ts';
+import { leave } from './leave.ts';
 import type { EngineState } from './state.ts';
 import type { Waiter } from './waiter.ts';
 

@@ -1,7 +1,7 @@
 import { policyNameOf } from '../api/lock-id.ts';
-import { leave } from './cancel.ts';
 import type { ConfigureCommand } from './commands.ts';
 import { settle } from './grant.ts';
+import { leave } from './leave.ts';
 import { DurableState, LockState, type Rules } from './lock.ts';
 import type { EngineState } from './state.ts';
 import { createWaitQueue } from './wait-queue.ts';
@@ -40,17 +40,15 @@ function configureLock(state: EngineState, command: ConfigureCommand, nowMs: num
 
 function rulesChanged(state: EngineState, lock: LockState, nowMs: number): void {
   const { policy } = lock;
-  const waiters = [...(lock.writers?.list(lock.writers.size) ?? []), ...(lock.readers?.list(lock.readers.size) ?? [])];
   if (policy === undefined) {
-    for (const waiter of waiters) {
+    for (const waiter of lock.waiters()) {
       for (const ref of waiter.refs)
         state.refuseFor(waiter.session.id, ref, 'LOCK_NOT_FOUND', lock.key, { reason: 'deleted' });
       leave(state, waiter, 'closed', nowMs);
     }
   } else if (lock.writers !== undefined && lock.writers.fairness !== policy.fairness) {
     const queue = createWaitQueue(policy.fairness);
-    for (const waiter of waiters) {
-      if (waiter.mode !== 'exclusive') continue;
+    for (const waiter of lock.writers.list(lock.writers.size)) {
       lock.writers.remove(waiter);
       queue.add(waiter);
     }

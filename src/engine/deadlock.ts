@@ -84,7 +84,9 @@ function isFree(graph: Map<string, Edge[][]>, owner: string, flow: readonly Edge
   // Another flow of the same owner holds it (a lock that is not re-entrant), and will give it back.
   if (flow.length === 0 || flow.some((edge) => edge.to === owner)) return true;
   const permits = flow[0]?.waiter.lock.policy?.permits ?? 1;
-  return permits > 1 ? flow.some((edge) => !graph.has(edge.to)) : flow.every((edge) => !graph.has(edge.to));
+  if (permits === 1) return flow.every((edge) => !graph.has(edge.to));
+  // A permit that nobody holds (a lock delay, a record being written) comes free by itself.
+  return flow.length < permits || flow.some((edge) => !graph.has(edge.to));
 }
 
 /** Depth-first walk over the stuck owners, with the usual three colours: unseen, on the path, done. */

@@ -50,6 +50,11 @@ export function retryLockWrite(state: EngineState, durable: DurableState, nowMs:
   state.deadlines.set(durable, nowMs + Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(durable.refusals, 10)));
 }
 
+/** Whether the Lease may still say something else than the engine does. */
+export function isUnsettled(durable: DurableState): boolean {
+  return durable.dirty || durable.inFlight !== undefined;
+}
+
 /** Whether the store refuses this lock's writes at present, so that a new grant would only wait for the next attempt. */
 export function isRefusing(lock: LockState): boolean {
   return lock.durable !== undefined && lock.durable.heapIndex !== -1;

@@ -2,6 +2,9 @@ import { type EndReason, isAbnormalEnd } from '../api/vocabulary.ts';
 import { markDirty } from './durable.ts';
 import type { Hold } from './hold.ts';
 import { LockDelay } from './lock.ts';
+import { takePending } from './pending.ts';
+import { refuseUnrecorded } from './refusals.ts';
+import type { Session } from './session.ts';
 import type { EngineState } from './state.ts';
 
 /** Who ended a hold against its holder's will, and why, for the audit and for the holder. */
@@ -25,19 +28,14 @@ export function endHold(state: EngineState, hold: Hold, reason: EndReason, nowMs
   const lockDelayMs = lock.policy?.lockDelayMs ?? 0;
   if (acknowledged && lockDelayMs > 0 && isAbnormalEnd(reason)) delayNextGrant(state, hold, lockDelayMs, nowMs);
   else lock.vacate(hold.mode);
-  if (hold.requestIds !== undefined && session !== undefined) {
-    for (const requestId of hold.requestIds) {
-      if (reason === 'released') session.requests.released(requestId);
-      else session.requests.forget(requestId);
-    }
-  }
+  if (hold.requests !== undefined) endRequests(hold, reason);
+  if (hold.pending !== undefined)
+    for (const { session: asking, ref } of takePending(hold)) refusePending(state, hold, asking, ref, reason);
   if (session !== undefined) {
     session.removeHold(hold);
-    for (const { ref } of hold.pending ?? []) refusePending(state, hold, session.id, ref, reason);
     state.forgetIfGone(session);
   }
   if (!acknowledged) state.count('foldedGrant');
-  hold.pending = undefined;
   markDirty(state, lock);
   state.audit({
     type: 'ended',
@@ -55,9 +53,19 @@ export function endHold(state: EngineState, hold: Hold, reason: EndReason, nowMs
   });
 }
 
-function refusePending(state: EngineState, hold: Hold, sessionId: number, ref: number, reason: EndReason): void {
-  if (reason === 'storeRefused') state.refuseFor(sessionId, ref, 'UNAVAILABLE', hold.lock.key, { reason });
-  else state.refuseFor(sessionId, ref, 'NOT_HELD', hold.lock.key, { reason });
+/** A released request is remembered a while; any other one may be asked again from nothing. */
+function endRequests(hold: Hold, reason: EndReason): void {
+  for (let entry = hold.requests; entry !== undefined; entry = hold.requests) {
+    hold.requests = entry.previous;
+    if (reason === 'released') entry.memory.released(entry);
+    else entry.memory.forget(entry.requestId);
+  }
+}
+
+function refusePending(state: EngineState, hold: Hold, session: Session, ref: number, reason: EndReason): void {
+  if (reason === 'storeRefused') refuseUnrecorded(state, session.id, ref);
+  else if (reason === 'conflict') state.refuse(session.id, ref, 'UNAVAILABLE', { reason, retryAfterMs: 250 });
+  else state.refuseFor(session.id, ref, 'NOT_HELD', hold.lock.key, { reason });
 }
 
 function delayNextGrant(state: EngineState, hold: Hold, lockDelayMs: number, nowMs: number): void {

@@ -76,7 +76,7 @@ export class ShardEngine {
     const state = this.#state;
     if (command.kind === 'operation') applyOperation(state, command, nowMs);
     else applyOther(state, command, nowMs);
-    if (state.grantsToSearch.length > 0) {
+    while (state.grantsToSearch.length > 0) {
       const grants = state.grantsToSearch;
       state.grantsToSearch = [];
       for (const hold of grants) if (!hold.ended) findDeadlockAfterGrant(state, hold, nowMs);
@@ -126,11 +126,20 @@ function applyOperation(state: EngineState, command: SessionCommand, nowMs: numb
   const session = hear(state, command.sessionId, command.connection, command.frame, nowMs);
   if (session === undefined) return;
   if (state.frozen) {
-    if (command.operation.op !== 'cancel')
-      state.refuse(session.id, command.operation.ref, 'UNAVAILABLE', { reason: 'frozen', retryAfterMs: 50 });
+    if (command.operation.op === 'cancel') cancel(state, session, command.operation, nowMs);
+    else state.refuse(session.id, command.operation.ref, 'UNAVAILABLE', { reason: 'frozen', retryAfterMs: 50 });
+    return;
+  }
+  if (session.revoked && isForTheLiving(command.operation)) {
+    state.refuse(session.id, command.operation.ref, 'UNAVAILABLE', { reason: 'orphaned', retryAfterMs: 1_000 });
     return;
   }
   operate(state, session, command.operation, nowMs);
+}
+
+/** What a session may no longer ask whose processes were reported terminated. */
+function isForTheLiving({ op }: Operation): boolean {
+  return op === 'acquire' || op === 'renew' || op === 'reclaim';
 }
 
 /** Notes that a frame of the session came; `undefined` if it came over a connection that is none any more. */
@@ -191,7 +200,7 @@ function applyOther(state: EngineState, command: Exclude<Command, SessionCommand
     case 'tick':
       return tick(state, command, nowMs);
     case 'freeze':
-      return freeze(state);
+      return freeze(state, nowMs);
     case 'resume':
       return resume(state, nowMs);
     case 'import':

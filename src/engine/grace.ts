@@ -6,9 +6,7 @@ export function endGrace(state: EngineState, nowMs: number): void {
   const { shard } = state;
   shard.inGrace = false;
   state.deadlines.remove(shard.graceEnd);
-  const spoken = new Set<number>();
-  for (const session of state.sessions.values()) spoken.add(session.slot);
-  for (const slot of shard.inheritedSlots) if (!spoken.has(slot)) shard.slots.delete(slot);
+  for (const slot of shard.inheritedSlots) if (shard.slots.get(slot) === undefined) shard.dropSlot(slot);
   shard.inheritedSlots.clear();
   serveStalled(state, nowMs);
 }

@@ -3,9 +3,12 @@ import type { HoldReply } from '../api/operations.ts';
 import type { Mode } from '../api/vocabulary.ts';
 import { flush, isRefusing, markDirty, takeDurableToken } from './durable.ts';
 import { Hold, ownerKeyOf } from './hold.ts';
+import { leave } from './leave.ts';
 import type { LockState } from './lock.ts';
+import { awaitGrant } from './pending.ts';
+import { refuseHeld } from './refusals.ts';
 import type { Session } from './session.ts';
-import { mayGrantFromMemory, notePromise, stall, takeMemoryToken } from './shard-record.ts';
+import { mayGrantFromMemory, stall, takeMemoryToken, unstall } from './shard-record.ts';
 import type { EngineState } from './state.ts';
 import type { WaitQueue } from './wait-queue.ts';
 import type { Waiter } from './waiter.ts';
@@ -41,10 +44,33 @@ export function promote(state: EngineState, lock: LockState, nowMs: number): voi
     const writer = firstHeard(state, lock.writers, nowMs);
     const reader = firstHeard(state, lock.readers, nowMs);
     const next = chooseNext(state, lock, writer, reader);
-    if (next === undefined || !mayGrantNow(state, lock, next)) return;
+    if (next === undefined) {
+      // Nobody waits for a record here any more: a try-lock that did now stands behind a holder, for which it does not wait.
+      if (lock.stalled) unstall(state, lock);
+      if (lock.tryLockCount === 0) return;
+      refuseTryLocks(state, lock, nowMs);
+      continue;
+    }
+    if (!mayGrantNow(state, lock, next)) return;
     state.removeWaiter(next);
+    if (next === writer) countOvertaking(state, lock, next);
     grant(state, lock, next.session, next, next.refs, nowMs);
   }
+}
+
+function refuseTryLocks(state: EngineState, lock: LockState, nowMs: number): void {
+  for (const waiter of lock.waiters()) {
+    if (waiter.timeoutMs !== 0) continue;
+    for (const ref of waiter.refs) refuseHeld(state, waiter.session, ref, lock, nowMs);
+    leave(state, waiter, 'refused', nowMs);
+  }
+}
+
+/** The writer behind this one has a higher priority, but has not waited as long. */
+function countOvertaking(state: EngineState, lock: LockState, next: Waiter): void {
+  const behind = lock.writers?.peek();
+  if (behind !== undefined && behind.priority > next.priority && lock.writers?.fairness === 'Priority')
+    state.count('agedOvertake');
 }
 
 function chooseNext(
@@ -85,9 +111,7 @@ export function firstHeard(state: EngineState, queue: WaitQueue | undefined, now
   for (;;) {
     const waiter = queue.peek();
     if (waiter === undefined || !waiter.session.isSilentFor(waiter, nowMs)) return waiter;
-    queue.remove(waiter);
-    waiter.parked = true;
-    waiter.session.parked.add(waiter);
+    state.park(waiter);
     state.count('silentWaiterPassed');
   }
 }
@@ -95,11 +119,7 @@ export function firstHeard(state: EngineState, queue: WaitQueue | undefined, now
 /** Puts a returned session's waiters back at their places. */
 export function unpark(state: EngineState, session: Session, nowMs: number): void {
   const returned = [...session.parked].filter((waiter) => waiter.refs.length > 0);
-  for (const waiter of returned) {
-    session.parked.delete(waiter);
-    waiter.parked = false;
-    waiter.lock.queueOf(waiter.mode).add(waiter);
-  }
+  for (const waiter of returned) state.unpark(waiter);
   for (const waiter of returned) settle(state, waiter.lock, nowMs);
 }
 
@@ -114,7 +134,7 @@ export function grant(
   request: GrantRequest,
   refs: readonly number[],
   nowMs: number,
-): Hold {
+): void {
   const { durable } = lock;
   const token = durable === undefined ? takeMemoryToken(state) : takeDurableToken(durable);
   const hold = new Hold(
@@ -140,24 +160,21 @@ export function grant(
   state.holdCount++;
   if (state.waiterCount > 0 && state.waitersByOwner.has(ownerKeyOf(hold.principal, hold.ownerId)))
     state.grantsToSearch.push(hold);
-  if (request.requestId !== undefined) {
-    hold.requestIds = [request.requestId];
-    session.requests.remember(request.requestId, lock.key, hold);
-  }
+  if (request.requestId !== undefined) session.requests.rememberHold(request.requestId, hold, 1);
   if (durable !== undefined) {
-    hold.pending = refs.map((ref) => ({ ref, depth: 1 }));
+    for (const ref of refs) awaitGrant(hold, session, ref, 1);
     markDirty(state, lock);
-    return hold;
+    return;
   }
   beginHold(state, hold, nowMs);
-  for (const ref of refs) state.reply(session.id, holdReply(state, hold, ref, 1, nowMs));
-  return hold;
+  for (const ref of refs) state.reply(session.id, holdReply(state, hold, session, ref, 1, nowMs));
 }
 
 /** The hold's time starts: at once for a memory grant, at the landing of its write for a durable one. */
 export function beginHold(state: EngineState, hold: Hold, nowMs: number): void {
   hold.state = 'held';
   hold.grantedAtMs = nowMs;
+  hold.stall = state.stall.number;
   hold.maxHoldAtMs = nowMs + hold.maxHoldMs;
   state.deadlines.set(hold, Math.min(nowMs + hold.ttlMs, hold.maxHoldAtMs));
   notePromiseOf(state, hold);
@@ -177,9 +194,11 @@ export function beginHold(state: EngineState, hold: Hold, nowMs: number): void {
 /** Moves a hold's expiry to `ttlMs` from now: never earlier than it is, never beyond its longest allowed life. */
 export function extend(state: EngineState, hold: Hold, ttlMs: number, nowMs: number): void {
   hold.ttlMs = ttlMs;
+  hold.stall = state.stall.number;
   const dueAtMs = Math.min(nowMs + ttlMs, hold.maxHoldAtMs);
   if (hold.overdue || dueAtMs > hold.dueAtMs) {
     hold.overdue = false;
+    hold.deferredMs = 0;
     state.deadlines.set(hold, dueAtMs);
   }
   notePromiseOf(state, hold);
@@ -187,10 +206,21 @@ export function extend(state: EngineState, hold: Hold, ttlMs: number, nowMs: num
 
 /** Remembers a memory hold's promise for the review of the recorded grace. A durable one's stands on its own Lease. */
 export function notePromiseOf(state: EngineState, hold: Hold): void {
-  if (hold.lock.durable === undefined) notePromise(state, hold.ttlMs);
+  if (hold.lock.durable === undefined) state.shard.notePromise(hold.ttlMs);
 }
 
-export function holdReply(state: EngineState, hold: Hold, ref: number, depth: number, nowMs: number): HoldReply {
+/**
+ * What is told of a hold to a session that asked. Its time counts from the newest frame of *that* session. What a stall put off
+ * is not promised: it is on no record.
+ */
+export function holdReply(
+  state: EngineState,
+  hold: Hold,
+  session: Session,
+  ref: number,
+  depth: number,
+  nowMs: number,
+): HoldReply {
   return {
     kind: 'hold',
     ref,
@@ -200,8 +230,8 @@ export function holdReply(state: EngineState, hold: Hold, ref: number, depth: nu
     token: hold.token,
     depth,
     ttlMs: hold.ttlMs,
-    remainingMs: Math.max(0, hold.dueAtMs - nowMs),
-    seen: hold.session?.frame ?? 0,
+    remainingMs: hold.overdue ? 0 : Math.max(0, hold.dueAtMs - hold.deferredMs - nowMs),
+    seen: session.frame,
     epoch: state.shard.epoch,
     metadata: hold.metadata,
   };

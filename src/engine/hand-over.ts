@@ -3,11 +3,12 @@ import type { ImportCommand } from './commands.ts';
 import { settle } from './grant.ts';
 import { Hold } from './hold.ts';
 import { DurableState, LockDelay, LockState } from './lock.ts';
-import { lockKindOf, policyNameOf } from '../api/lock-id.ts';
+import { lockKindOf } from '../api/lock-id.ts';
 import type { HoldSnapshot, LockSnapshot, ShardSnapshot, WaiterSnapshot } from './records.ts';
 import { Session } from './session.ts';
 import { requestShardWrite } from './shard-record.ts';
 import { serveStalled } from './grace.ts';
+import { noteStall } from './tick.ts';
 import type { EngineState } from './state.ts';
 import { Waiter } from './waiter.ts';
 
@@ -15,13 +16,15 @@ import { Waiter } from './waiter.ts';
 const REASK_WITHIN_MS = 60_000;
 
 /** Nothing is granted, written or told any more. Writes in flight are still awaited; export when `isDrained`. */
-export function freeze(state: EngineState): void {
+export function freeze(state: EngineState, nowMs: number): void {
   state.frozen = true;
+  state.frozenAtMs = nowMs;
 }
 
-/** The hand-over did not happen: whatever was put off meanwhile is done now. */
+/** The hand-over did not happen: whatever was put off meanwhile is done now. Renewals were refused, so expiries are put off too. */
 export function resume(state: EngineState, nowMs: number): void {
   state.frozen = false;
+  noteStall(state, nowMs - state.frozenAtMs, nowMs);
   if (state.shard.dirty) requestShardWrite(state);
   serveStalled(state, nowMs);
   for (const lock of [...state.locks.values()])
@@ -43,33 +46,34 @@ export function exportSnapshot(state: EngineState, nowMs: number): ShardSnapshot
     format: 1,
     shard: shard.shard,
     graceMs: shard.graceMs,
-    slots: [...shard.slots],
+    slots: [...shard.slots.keys()],
     slotsOverflow: shard.slotsOverflow,
     revocations: shard.revocations.map(({ key, floor }) => ({ key, floor })),
     counter: shard.nextToken - 1,
-    locks: [...state.locks.values()].map((lock) => exportLock(state, lock, nowMs)),
+    locks: [...state.locks.values()].map((lock) => exportLock(lock, nowMs)),
   };
 }
 
-function exportLock(state: EngineState, lock: LockState, nowMs: number): LockSnapshot {
+function exportLock(lock: LockState, nowMs: number): LockSnapshot {
   const { durable } = lock;
-  const parked =
-    lock.waiterCount === 0
-      ? []
-      : [...state.sessions.values()].flatMap((session) => [...session.parked]).filter((waiter) => waiter.lock === lock);
-  const waiters = [
-    ...(lock.writers?.list(lock.writers.size) ?? []),
-    ...(lock.readers?.list(lock.readers.size) ?? []),
-    ...parked,
-  ];
   return {
     key: lock.key,
     durable:
-      durable === undefined ? undefined : { counter: durable.counter, version: durable.version, dirty: durable.dirty },
+      durable === undefined
+        ? undefined
+        : {
+            counter: durable.counter,
+            landedCounter: durable.landedCounter,
+            landedAttempt: durable.landedAttempt,
+            unknownAttempts: durable.unknownAttempts,
+            version: durable.version,
+            dirty: durable.dirty,
+          },
     lastPhase: lock.lastPhase,
     holds: [...lock.holds].filter((hold) => hold.state !== 'granting').map((hold) => exportHold(hold, nowMs)),
-    waiters: waiters
-      .filter((waiter) => waiter.requestId !== undefined)
+    waiters: lock
+      .waiters()
+      .filter((waiter) => waiter.requestId !== undefined && waiter.timeoutMs !== 0)
       .sort((left, right) => left.sequence - right.sequence)
       .map((waiter) => exportWaiter(waiter, nowMs)),
     lockDelays: (lock.lockDelays ?? []).map((delay) => ({
@@ -90,15 +94,25 @@ function exportHold(hold: Hold, nowMs: number): HoldSnapshot {
     slot: hold.session?.slot ?? -1,
     depth: hold.depth,
     remainingMs: hold.overdue ? 0 : Math.max(0, hold.dueAtMs - nowMs),
+    deferredMs: hold.deferredMs,
     recordedTtlMs: hold.recordedTtlMs,
     heldForMs: nowMs - hold.grantedAtMs,
     maxHoldRemainingMs: hold.maxHoldAtMs === Number.POSITIVE_INFINITY ? undefined : hold.maxHoldAtMs - nowMs,
     metadata: hold.metadata,
-    requestIds: hold.requestIds ?? [],
+    requests: exportRequests(hold),
     overdue: hold.overdue,
     contested: hold.contested,
     unclaimed: hold.state === 'adopted',
   };
+}
+
+/** Those of the hold's own session, by growing depth. Another session's repetition would not find the new owner's memory of it. */
+function exportRequests(hold: Hold): { requestId: string; depth: number }[] {
+  const requests: { requestId: string; depth: number }[] = [];
+  for (let entry = hold.requests; entry !== undefined; entry = entry.previous) {
+    if (entry.memory === hold.session?.requests) requests.push({ requestId: entry.requestId, depth: entry.depth });
+  }
+  return requests.reverse();
 }
 
 function exportWaiter(waiter: Waiter, nowMs: number): WaiterSnapshot {
@@ -109,7 +123,7 @@ function exportWaiter(waiter: Waiter, nowMs: number): WaiterSnapshot {
     ownerId: waiter.ownerId,
     mode: waiter.mode,
     ttlMs: waiter.ttlMs,
-    timeoutRemainingMs: waiter.timeoutMs < 0 ? undefined : Math.max(0, waiter.dueAtMs - nowMs),
+    timeoutRemainingMs: waiter.heapIndex === -1 ? undefined : Math.max(0, waiter.dueAtMs - nowMs),
     priority: waiter.priority,
     waitedMs: nowMs - waiter.queuedAtMs,
     maxHoldMs: waiter.maxHoldMs === Number.POSITIVE_INFINITY ? undefined : waiter.maxHoldMs,
@@ -124,12 +138,13 @@ function exportWaiter(waiter: Waiter, nowMs: number): WaiterSnapshot {
  */
 export function importSnapshot(state: EngineState, command: ImportCommand, nowMs: number): void {
   const { snapshot } = command;
-  if (snapshot.shard !== state.shard.shard)
-    throw new Error(`snapshot of shard ${snapshot.shard} given to shard ${state.shard.shard}`);
-  state.shard.inGrace = false;
-  state.shard.inheritedSlots.clear();
-  state.deadlines.remove(state.shard.graceEnd);
-  for (const slot of snapshot.slots) state.shard.slots.add(slot);
+  const { shard } = state;
+  if (snapshot.shard !== shard.shard) throw new Error(`snapshot of shard ${snapshot.shard} given to ${shard.shard}`);
+  if (state.holdCount > 0) throw new Error('a snapshot is for an engine that has no holds yet');
+  shard.inGrace = false;
+  shard.inheritedSlots.clear();
+  state.deadlines.remove(shard.graceEnd);
+  shard.nextToken = Math.max(shard.nextToken, snapshot.counter + 1);
   for (const moved of snapshot.locks) importLock(state, moved, nowMs);
 }
 
@@ -137,18 +152,16 @@ function importLock(state: EngineState, moved: LockSnapshot, nowMs: number): voi
   let lock = state.locks.get(moved.key);
   if (lock === undefined) {
     const kind = lockKindOf(moved.key);
-    lock = new LockState(
-      moved.key,
-      kind,
-      (kind === 'pool' ? state.pools.get(policyNameOf(moved.key)) : undefined) ?? { policy: undefined },
-    );
+    lock = new LockState(moved.key, kind, kind === 'pool' ? state.rulesForClaim(moved.key) : { policy: undefined });
     state.locks.set(moved.key, lock);
   }
   if (moved.durable !== undefined) {
     lock.durable ??= new DurableState(lock, 0, moved.durable.version);
     lock.durable.version = moved.durable.version;
     lock.durable.counter = Math.max(lock.durable.counter, moved.durable.counter);
-    lock.durable.landedCounter = lock.durable.version === undefined ? 0 : moved.durable.counter;
+    lock.durable.landedCounter = moved.durable.landedCounter;
+    lock.durable.landedAttempt = moved.durable.landedAttempt;
+    lock.durable.unknownAttempts = [...moved.durable.unknownAttempts];
     lock.durable.dirty ||= moved.durable.dirty;
   }
   lock.lastPhase = moved.lastPhase;
@@ -180,6 +193,7 @@ function importHold(state: EngineState, lock: LockState, moved: HoldSnapshot, no
   hold.metadata = moved.metadata;
   hold.contested = moved.contested;
   hold.overdue = moved.overdue;
+  hold.deferredMs = moved.deferredMs;
   if (moved.maxHoldRemainingMs !== undefined) hold.maxHoldAtMs = nowMs + moved.maxHoldRemainingMs;
   lock.holds.add(hold);
   lock.occupy(moved.mode);
@@ -187,24 +201,22 @@ function importHold(state: EngineState, lock: LockState, moved: HoldSnapshot, no
   if (moved.sessionId !== 0) {
     const session = importedSession(state, moved, nowMs);
     session.addHold(hold);
-    hold.requestIds = moved.requestIds.length === 0 ? undefined : [...moved.requestIds];
-    for (const requestId of moved.requestIds) session.requests.remember(requestId, lock.key, hold);
+    for (const { requestId, depth } of moved.requests) session.requests.rememberHold(requestId, hold, depth);
   }
   if (!moved.overdue) state.deadlines.set(hold, nowMs + moved.remainingMs);
+  else if (moved.maxHoldRemainingMs !== undefined) state.deadlines.set(hold, hold.maxHoldAtMs);
 }
 
 function importWaiter(state: EngineState, lock: LockState, moved: WaiterSnapshot, nowMs: number): void {
   const session = importedSession(state, moved, nowMs);
   const request = {
     ...moved,
-    timeoutMs: moved.timeoutRemainingMs ?? -1,
+    timeoutMs: moved.timeoutRemainingMs === undefined ? -1 : Math.max(1, moved.timeoutRemainingMs),
     maxHoldMs: moved.maxHoldMs ?? Number.POSITIVE_INFINITY,
   };
   const waiter = new Waiter(lock, session, request, [], nowMs - moved.waitedMs, ++state.sequence, true);
   state.addWaiter(waiter);
-  lock.queueOf(waiter.mode).remove(waiter);
-  waiter.parked = true;
-  session.parked.add(waiter);
+  state.park(waiter);
   session.requests.remember(moved.requestId, lock.key, waiter);
   state.deadlines.set(waiter, nowMs + Math.min(moved.timeoutRemainingMs ?? LIMITS.timeoutMsMax, REASK_WITHIN_MS));
 }
@@ -218,7 +230,7 @@ function importedSession(
   if (known !== undefined) return known;
   const session = new Session(moved.sessionId, moved.principal, moved.slot, false, 0, nowMs);
   session.connected = false;
-  session.recorded = moved.slot >= 0 && state.shard.slots.has(moved.slot);
+  session.recorded = state.shard.recognise(session);
   state.sessions.set(session.id, session);
   return session;
 }

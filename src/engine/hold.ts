@@ -1,7 +1,7 @@
 import type { Mode } from '../api/vocabulary.ts';
 import type { Deadline } from './deadlines.ts';
 import type { LockState } from './lock.ts';
-import type { Session } from './session.ts';
+import type { RequestEntry, Session } from './session.ts';
 
 /**
  * - `granting`: decided, but its write has not landed: nobody was told, no time runs.
@@ -12,8 +12,10 @@ export type HoldState = 'granting' | 'held' | 'adopted';
 
 /** A request that waits for the hold's write: it is answered when the write's outcome is known. */
 export interface PendingReply {
+  readonly session: Session;
   readonly ref: number;
-  readonly depth: number;
+  /** Depth that its request made; a retry has that of its first one. */
+  depth: number;
 }
 
 /** One ownership of a lock: exactly one fencing token, whatever its depth. */
@@ -50,10 +52,14 @@ export class Hold implements Deadline {
   /** A forced end waits for its record; until then nobody is told anything about this hold. */
   ending = false;
   ended = false;
+  /** How far its expiry was put off after stalls. The server frees that much later; the holder is never promised it. */
+  deferredMs = 0;
+  /** The stall for which its expiry was put off last. */
+  stall = 0;
   /** Requests to answer once the grant is written; `undefined` when none. */
   pending: PendingReply[] | undefined;
-  /** Request ids that led here; `undefined` when none. */
-  requestIds: string[] | undefined;
+  /** Latest of the remembered requests that make up its depth, which chains the earlier ones; `undefined` when none. */
+  requests: RequestEntry | undefined;
 
   nextInLock: Hold | undefined;
   previousInLock: Hold | undefined;
@@ -84,7 +90,7 @@ export class Hold implements Deadline {
     this.queuedAtMs = nowMs;
     this.metadata = undefined;
     this.pending = undefined;
-    this.requestIds = undefined;
+    this.requests = undefined;
     this.nextInLock = undefined;
     this.previousInLock = undefined;
     this.nextInSession = undefined;
@@ -105,8 +111,8 @@ export function ownerKeyOf(principal: string, ownerId: string): string {
 
 /**
  * The holds of one lock, in order of grant. A few stand in a list alone; from eight on they are indexed by token and by owner,
- * so that every look-up stays O(1) for a lock of many readers. An owner may have several holds only on a lock that is not
- * re-entrant; `ofOwner` then finds one of them.
+ * so that every look-up stays O(1) for a lock of many readers. An owner may have several holds only on a lock that is, or was,
+ * not re-entrant; `ofOwner` then finds one of them.
  */
 export class HoldSet {
   first: Hold | undefined = undefined;
@@ -114,6 +120,8 @@ export class HoldSet {
   size = 0;
   #byToken: Map<number, Hold> | undefined = undefined;
   #byOwner: Map<string, Hold> | undefined = undefined;
+  /** Some owner has had several holds at once since the index was started. */
+  #ownersRepeat = false;
 
   add(hold: Hold): void {
     hold.previousInLock = this.last;
@@ -136,10 +144,11 @@ export class HoldSet {
     if (this.#byToken === undefined) return;
     this.#byToken.delete(hold.token);
     const owner = ownerKeyOf(hold.principal, hold.ownerId);
-    if (this.#byOwner?.get(owner) === hold) this.#byOwner.delete(owner);
+    if (this.#byOwner?.get(owner) === hold) this.#unindexOwner(owner, hold);
     if (this.size === 0) {
       this.#byToken = undefined;
       this.#byOwner = undefined;
+      this.#ownersRepeat = false;
     }
   }
 
@@ -151,9 +160,7 @@ export class HoldSet {
 
   ofOwner(principal: string, ownerId: string): Hold | undefined {
     if (this.#byOwner !== undefined) return this.#byOwner.get(ownerKeyOf(principal, ownerId));
-    for (let hold = this.first; hold !== undefined; hold = hold.nextInLock)
-      if (hold.isOwnedBy(principal, ownerId)) return hold;
-    return undefined;
+    return this.#scanForOwner(principal, ownerId);
   }
 
   *[Symbol.iterator](): IterableIterator<Hold> {
@@ -171,7 +178,22 @@ export class HoldSet {
   }
 
   #index(hold: Hold): void {
+    const owner = ownerKeyOf(hold.principal, hold.ownerId);
+    this.#ownersRepeat ||= this.#byOwner?.has(owner) === true;
     this.#byToken?.set(hold.token, hold);
-    this.#byOwner?.set(ownerKeyOf(hold.principal, hold.ownerId), hold);
+    this.#byOwner?.set(owner, hold);
+  }
+
+  /** Another hold of the same owner takes the place in the index; only a lock with such owners pays for the search. */
+  #unindexOwner(owner: string, hold: Hold): void {
+    const other = this.#ownersRepeat ? this.#scanForOwner(hold.principal, hold.ownerId) : undefined;
+    if (other === undefined) this.#byOwner?.delete(owner);
+    else this.#byOwner?.set(owner, other);
+  }
+
+  #scanForOwner(principal: string, ownerId: string): Hold | undefined {
+    for (let hold = this.first; hold !== undefined; hold = hold.nextInLock)
+      if (hold.isOwnedBy(principal, ownerId)) return hold;
+    return undefined;
   }
 }

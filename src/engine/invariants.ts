@@ -49,9 +49,7 @@ function checkLock(state: EngineState, lock: LockState): number {
     else shared++;
   }
   expect(exclusive === lock.exclusiveCount && shared === lock.sharedCount, `${key} miscounts its places`);
-  const parked = [...state.sessions.values()]
-    .flatMap((session) => [...session.parked])
-    .filter((waiter) => waiter.lock === lock).length;
+  const parked = lock.parked?.size ?? 0;
   const queued = (lock.writers?.size ?? 0) + (lock.readers?.size ?? 0);
   expect(
     queued + parked === lock.waiterCount,

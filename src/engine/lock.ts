@@ -3,7 +3,9 @@ import type { LockPolicy } from '../api/policies.ts';
 import type { Mode } from '../api/vocabulary.ts';
 import type { Deadline } from './deadlines.ts';
 import { type Hold, HoldSet } from './hold.ts';
+import type { Session } from './session.ts';
 import { createWaitQueue, type WaitQueue } from './wait-queue.ts';
+import type { Waiter } from './waiter.ts';
 
 /** The place of an abnormally lost hold, kept empty until the lock delay is over. */
 export class LockDelay implements Deadline {
@@ -33,11 +35,12 @@ export interface PendingDone {
   readonly ended: number;
 }
 
-/** A renewal or re-entry that promises more time than is on record. */
+/** A renewal or re-entry that promises more than is on record: more time, or a memory hold to a session without a slot there. */
 export interface PendingExtension {
   readonly kind: 'extension';
-  readonly sessionId: number;
-  readonly ref: number;
+  readonly session: Session;
+  /** Requests to answer: the first and its retries. None is left once they were withdrawn: then nothing is promised. */
+  refs: number[];
   readonly hold: Hold;
   readonly ttlMs: number;
   readonly reentry: ReentryRequest | undefined;
@@ -67,6 +70,8 @@ export class DurableState implements Deadline {
   counter: number;
   /** Version of the Lease as last known; `undefined` if there is none yet. */
   version: string | undefined;
+  /** Attempt that surely stood on the Lease last: found again under a newer version, its record says nothing new. */
+  landedAttempt: string | undefined = undefined;
   /** Counter that surely stood on the Lease once: one below it later means that the Lease went backwards. */
   landedCounter: number;
   inFlight: WriteInFlight | undefined = undefined;
@@ -106,8 +111,12 @@ export class LockState {
   lockDelays: LockDelay[] | undefined = undefined;
   writers: WaitQueue | undefined = undefined;
   readers: WaitQueue | undefined = undefined;
+  /** Waiters taken out of the queues while their sessions are silent; `undefined` when there were never any. */
+  parked: Set<Waiter> | undefined = undefined;
   /** Waiters in the queues and parked. */
   waiterCount = 0;
+  /** Those of them that are try-locks: they may wait for a record, never for a holder. */
+  tryLockCount = 0;
   /** Mode of the last grant: reader and writer phases alternate while both wait. */
   lastPhase: Mode = 'shared';
   /** Readers that came up to this sequence number belong to the present reader phase. */
@@ -151,6 +160,15 @@ export class LockState {
   vacate(mode: Mode): void {
     if (mode === 'shared') this.sharedCount--;
     else this.exclusiveCount--;
+  }
+
+  /** All waiters, the parked ones last. */
+  waiters(): Waiter[] {
+    return [
+      ...(this.writers?.list(this.writers.size) ?? []),
+      ...(this.readers?.list(this.readers.size) ?? []),
+      ...(this.parked ?? []),
+    ];
   }
 
   /** Nothing to remember: a pool key in this state is dropped. */

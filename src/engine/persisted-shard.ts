@@ -1,12 +1,13 @@
 import type { PersistedCommand } from './commands.ts';
-import { leave } from './cancel.ts';
 import { endHold } from './ending.ts';
 import { serveStalled } from './grace.ts';
 import { settle } from './grant.ts';
-import type { LockState } from './lock.ts';
-import { answerExtension } from './persisted.ts';
+import type { Hold } from './hold.ts';
+import { leave } from './leave.ts';
+import { answerExtension, refuseExtension } from './promise.ts';
+import { refuseUnrecorded } from './refusals.ts';
 import { requestShardWrite, retryShardWrite, shardRecordFailed, shardRecordLanded } from './shard-record.ts';
-import type { PendingRevocation, ShardWriteInFlight } from './shard.ts';
+import type { PendingRevocation } from './shard.ts';
 import { holdsOf } from './sessions.ts';
 import type { EngineState } from './state.ts';
 
@@ -17,7 +18,7 @@ export function persistedShard(state: EngineState, command: PersistedCommand, no
   if (write === undefined || write.attempt !== command.attempt) return;
   if (command.outcome === 'ok') {
     shardRecordLanded(state, nowMs);
-    for (const extension of write.extensions) answerExtension(state, extension.hold.lock, extension, nowMs);
+    for (const extension of write.extensions) answerExtension(state, extension, nowMs);
     for (const revocation of write.revocations) revoke(state, revocation, nowMs);
     serveStalled(state, nowMs);
     if (shard.dirty) requestShardWrite(state);
@@ -31,7 +32,7 @@ export function persistedShard(state: EngineState, command: PersistedCommand, no
     return;
   }
   state.count(command.outcome === 'unknown' ? 'writeUnknown' : 'writeRejected');
-  refuseWhoCannotWait(state, write, nowMs);
+  refuseWhoCannotWait(state, nowMs);
   if (command.outcome === 'unknown' && shard.refusals === 0) {
     shard.refusals = 1;
     requestShardWrite(state);
@@ -43,38 +44,41 @@ export function persistedShard(state: EngineState, command: PersistedCommand, no
 
 /** Ends the holds that the record now forbids to reclaim, and tells whoever asked. */
 function revoke(state: EngineState, revocation: PendingRevocation, nowMs: number): void {
-  const { session, key, acknowledgement, by, text } = revocation;
-  const holds = session === undefined ? [...(state.locks.get(key as string)?.holds ?? [])] : holdsOf(session);
-  const touched = new Set<LockState>();
-  for (const hold of holds) {
-    if (!hold.ending || hold.token > revocation.floor) continue;
-    touched.add(hold.lock);
+  const { session, acknowledgement, by, text } = revocation;
+  const ended = revokedHolds(state, revocation);
+  for (const hold of ended)
     endHold(state, hold, session === undefined ? 'forceReleased' : 'orphaned', nowMs, { by, text });
+  if (acknowledgement !== undefined) {
+    const { sessionId, ref } = acknowledgement;
+    state.reply(sessionId, { kind: 'done', ref, ended: ended.length });
   }
-  if (acknowledgement !== undefined)
-    state.reply(acknowledgement.sessionId, { kind: 'done', ref: acknowledgement.ref, ended: acknowledgement.ended });
-  for (const lock of touched) settle(state, lock, nowMs);
+  for (const lock of new Set(ended.map((hold) => hold.lock))) settle(state, lock, nowMs);
   if (session !== undefined) {
     session.revoking = false;
     state.forgetIfGone(session);
   }
 }
 
-/** Try-locks and promises that waited for this write are refused; queued waiters wait for the next one. */
-function refuseWhoCannotWait(state: EngineState, write: ShardWriteInFlight, nowMs: number): void {
+/** Also those that were reclaimed while the revocation was being written. */
+function revokedHolds(state: EngineState, { key, session, floor }: PendingRevocation): Hold[] {
+  const holds = session === undefined ? [...(state.locks.get(key as string)?.holds ?? [])] : holdsOf(session);
+  return holds.filter((hold) => hold.lock.durable === undefined && hold.token <= floor);
+}
+
+/** Try-locks and promises that wait for the record are refused; queued waiters wait for the next write. */
+function refuseWhoCannotWait(state: EngineState, nowMs: number): void {
   const { shard } = state;
+  const extensions = shard.wantedExtensions;
   shard.wantedExtensions = [];
-  for (const { sessionId, ref } of write.extensions)
-    state.refuse(sessionId, ref, 'UNAVAILABLE', { reason: 'storeRefused', retryAfterMs: 1_000 });
+  for (const extension of extensions)
+    refuseExtension(extension, (ref) => refuseUnrecorded(state, extension.session.id, ref));
   for (const lock of [...shard.stalledLocks]) {
-    for (const queue of [lock.writers, lock.readers]) {
-      for (const waiter of queue?.list(queue.size) ?? []) {
-        if (waiter.timeoutMs !== 0) continue;
-        for (const ref of waiter.refs)
-          state.refuse(waiter.session.id, ref, 'UNAVAILABLE', { reason: 'storeRefused', retryAfterMs: 1_000 });
-        leave(state, waiter, 'refused', nowMs);
-      }
+    if (lock.tryLockCount === 0) continue;
+    for (const waiter of lock.waiters()) {
+      if (waiter.timeoutMs !== 0) continue;
+      for (const ref of waiter.refs) refuseUnrecorded(state, waiter.session.id, ref);
+      leave(state, waiter, 'refused', nowMs);
     }
-    if (lock.waiterCount === 0) state.forgetIfIdle(lock);
+    settle(state, lock, nowMs);
   }
 }

@@ -1,11 +1,13 @@
-import { tellExtension } from './acquire.ts';
-import type { PersistedCommand } from './commands.ts';
 import { adoptHolders } from './adopt.ts';
+import type { PersistedCommand } from './commands.ts';
 import { markDirty, retryLockWrite } from './durable.ts';
 import { endHold } from './ending.ts';
 import { beginHold, holdReply, settle } from './grant.ts';
 import type { Hold } from './hold.ts';
-import type { DurableState, LockState, PendingAcknowledgement, PendingExtension, WriteInFlight } from './lock.ts';
+import type { DurableState, LockState, PendingAcknowledgement, WriteInFlight } from './lock.ts';
+import { forgetUnnamedRequests, takePending } from './pending.ts';
+import { answerExtension, refuseExtension } from './promise.ts';
+import { refuseUnrecorded } from './refusals.ts';
 import type { EngineState } from './state.ts';
 
 const UNKNOWN_ATTEMPTS_MAX = 64;
@@ -21,7 +23,7 @@ export function persistedLock(
   const write = durable.inFlight;
   if (write === undefined || write.attempt !== command.attempt) return;
   durable.inFlight = undefined;
-  if (command.outcome === 'ok') landed(state, lock, durable, write, command.version, nowMs);
+  if (command.outcome === 'ok') landed(state, durable, write, command.version, nowMs);
   else if (command.outcome === 'conflict') conflicted(state, lock, durable, write, command, nowMs);
   else if (command.outcome === 'unknown') unknown(state, lock, durable, write, nowMs);
   else rejected(state, lock, durable, write, command.message, nowMs);
@@ -30,7 +32,6 @@ export function persistedLock(
 
 function landed(
   state: EngineState,
-  lock: LockState,
   durable: DurableState,
   write: WriteInFlight,
   version: string | undefined,
@@ -38,45 +39,32 @@ function landed(
 ): void {
   durable.version = version;
   durable.landedCounter = write.counter;
+  durable.landedAttempt = write.attempt;
   durable.unknownAttempts = [];
   durable.refusals = 0;
   for (const hold of write.grants) {
     if (hold.ended) state.count('lateGrant');
     else tellGrant(state, hold, nowMs);
   }
-  for (const acknowledgement of write.acknowledgements) acknowledge(state, lock, acknowledgement, nowMs);
+  for (const acknowledgement of write.acknowledgements) acknowledge(state, acknowledgement, nowMs);
 }
 
 function tellGrant(state: EngineState, hold: Hold, nowMs: number): void {
-  const pending = hold.pending ?? [];
-  hold.pending = undefined;
+  const pending = takePending(hold);
   beginHold(state, hold, nowMs);
   if (pending.length === 0) state.count('lateGrant');
-  for (const { ref, depth } of pending) state.reply(hold.session?.id ?? 0, holdReply(state, hold, ref, depth, nowMs));
+  for (const { session, ref, depth } of pending)
+    state.reply(session.id, holdReply(state, hold, session, ref, depth, nowMs));
 }
 
-function acknowledge(
-  state: EngineState,
-  lock: LockState,
-  acknowledgement: PendingAcknowledgement,
-  nowMs: number,
-): void {
+function acknowledge(state: EngineState, acknowledgement: PendingAcknowledgement, nowMs: number): void {
   if (acknowledgement.kind === 'done') {
     state.reply(acknowledgement.sessionId, { kind: 'done', ref: acknowledgement.ref, ended: acknowledgement.ended });
     return;
   }
   const { hold, ttlMs } = acknowledgement;
   hold.recordedTtlMs = Math.max(hold.recordedTtlMs, ttlMs);
-  answerExtension(state, lock, acknowledgement, nowMs);
-}
-
-/** The record covers the promise now; if the hold has ended meanwhile, that is the answer. */
-export function answerExtension(state: EngineState, lock: LockState, extension: PendingExtension, nowMs: number): void {
-  const { hold, sessionId, ref, ttlMs, reentry } = extension;
-  if (hold.ended || hold.contested)
-    state.refuseFor(sessionId, ref, 'NOT_HELD', lock.key, { fencingToken: String(hold.token) });
-  else if (hold.ending) state.refuse(sessionId, ref, 'UNAVAILABLE', { reason: 'ending', retryAfterMs: 250 });
-  else tellExtension(state, sessionId, hold, ref, ttlMs, reentry, nowMs);
+  answerExtension(state, acknowledgement, nowMs);
 }
 
 /**
@@ -93,7 +81,7 @@ function conflicted(
 ): void {
   const { stored } = command;
   if (stored !== undefined && stored.record.attempt === write.attempt) {
-    landed(state, lock, durable, write, stored.version, nowMs);
+    landed(state, durable, write, stored.version, nowMs);
     return;
   }
   state.count('writeConflict');
@@ -111,10 +99,6 @@ function conflicted(
     if (durable.hasLanded) state.audit({ type, key: lock.key, text: command.message });
     return;
   }
-  if (durable.unknownAttempts.includes(stored.record.attempt)) {
-    state.count('writeUnknownLanded');
-    return;
-  }
   if (stored.record.counter < durable.landedCounter) {
     state.frozen = true;
     state.effect({
@@ -125,13 +109,23 @@ function conflicted(
     });
     return;
   }
+  if (durable.unknownAttempts.includes(stored.record.attempt)) {
+    state.count('writeUnknownLanded');
+    return;
+  }
+  // Somebody touched the Lease, but our record on it is the one we wrote.
+  if (stored.record.attempt === durable.landedAttempt) return;
   state.audit({ type: 'recordEdited', key: lock.key, text: `attempt ${stored.record.attempt} is not ours` });
   durable.counter = Math.max(durable.counter, stored.record.counter);
   adoptHolders(state, lock, stored.record, nowMs);
-  // What we had decided but told nobody gives way to what is recorded; its numbers are spent.
-  for (const hold of write.grants) {
-    if (lock.exclusiveCount + lock.sharedCount <= 1 || hold.ended) continue;
-    if (overfull(lock)) endHold(state, hold, 'conflict', nowMs);
+  yieldToRecorded(state, lock, nowMs);
+}
+
+/** What we had decided but told nobody gives way to what is recorded, the latest first; its numbers are spent. */
+function yieldToRecorded(state: EngineState, lock: LockState, nowMs: number): void {
+  for (const hold of [...lock.holds].reverse()) {
+    if (!overfull(lock)) return;
+    if (hold.state === 'granting') endHold(state, hold, 'conflict', nowMs);
   }
 }
 
@@ -156,19 +150,22 @@ function unknown(
   if (durable.unknownAttempts.length > UNKNOWN_ATTEMPTS_MAX) durable.unknownAttempts.shift();
   for (const hold of write.grants) {
     if (hold.ended) continue;
-    for (const { ref } of hold.pending ?? []) state.refuseFor(hold.session?.id ?? 0, ref, 'OUTCOME_UNKNOWN', lock.key);
-    hold.pending = undefined;
-    if (hold.requestIds === undefined) endHold(state, hold, 'disowned', nowMs);
+    for (const { session, ref } of takePending(hold)) state.refuseFor(session.id, ref, 'OUTCOME_UNKNOWN', lock.key);
+    forgetUnnamedRequests(hold);
+    if (hold.depth === 0) endHold(state, hold, 'disowned', nowMs);
   }
   for (const acknowledgement of write.acknowledgements) {
     if (acknowledgement.kind === 'done') durable.acknowledgements.push(acknowledgement);
-    else state.refuseFor(acknowledgement.sessionId, acknowledgement.ref, 'OUTCOME_UNKNOWN', lock.key);
+    else
+      refuseExtension(acknowledgement, (ref) =>
+        state.refuseFor(acknowledgement.session.id, ref, 'OUTCOME_UNKNOWN', lock.key),
+      );
   }
   markDirty(state, lock);
   if (durable.unknownAttempts.length > 1) retryLockWrite(state, durable, nowMs);
 }
 
-/** The store refuses for sure: whoever waited for this write is told, and the lock tries again after a pause. */
+/** The store refuses for sure: whoever waits for a write of this lock is told, and the lock tries again after a pause. */
 function rejected(
   state: EngineState,
   lock: LockState,
@@ -179,8 +176,12 @@ function rejected(
 ): void {
   state.count('writeRejected');
   state.audit({ type: 'recordRefused', key: lock.key, text: message });
-  for (const hold of write.grants) endHold(state, hold, 'storeRefused', nowMs);
-  for (const { sessionId, ref } of write.acknowledgements)
-    state.refuse(sessionId, ref, 'UNAVAILABLE', { reason: 'storeRefused', retryAfterMs: 1_000 });
+  for (const hold of lock.holds) if (hold.state === 'granting') endHold(state, hold, 'storeRefused', nowMs);
+  const acknowledgements = [...write.acknowledgements, ...durable.acknowledgements];
+  durable.acknowledgements = [];
+  for (const acknowledgement of acknowledgements) {
+    if (acknowledgement.kind === 'done') refuseUnrecorded(state, acknowledgement.sessionId, acknowledgement.ref);
+    else refuseExtension(acknowledgement, (ref) => refuseUnrecorded(state, acknowledgement.session.id, ref));
+  }
   retryLockWrite(state, durable, nowMs);
 }

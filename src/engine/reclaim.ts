@@ -2,9 +2,11 @@ import type { ReclaimOperation } from '../api/operations.ts';
 import { holdReply, notePromiseOf } from './grant.ts';
 import { Hold } from './hold.ts';
 import { LockState } from './lock.ts';
-import { policyNameOf } from '../api/lock-id.ts';
-import { attach } from './renew.ts';
+import { lockKindOf } from '../api/lock-id.ts';
+import { attach } from './promise.ts';
+import { refuseEnding } from './refusals.ts';
 import type { Session } from './session.ts';
+import { recordSession } from './shard-record.ts';
 import type { EngineState } from './state.ts';
 
 /**
@@ -25,11 +27,21 @@ export function reclaim(state: EngineState, session: Session, operation: Reclaim
       refuse(state, session, operation, 'the record names another holder');
       return;
     }
+    if (hold.ending) {
+      refuseEnding(state, session, operation.ref);
+      return;
+    }
+    if (known?.durable === undefined && !session.recorded) {
+      // A memory hold may move only to a session that a next owner would wait for.
+      recordSession(state, session);
+      state.refuse(session.id, operation.ref, 'UNAVAILABLE', { reason: 'recording', retryAfterMs: 250 });
+      return;
+    }
     accept(state, session, operation, hold, nowMs);
     return;
   }
-  const problem =
-    known?.durable !== undefined ? 'this hold is not on record' : memoryProblem(state, session, operation);
+  const isDurable = lockKindOf(operation.key) === 'lock';
+  const problem = isDurable ? 'this hold is not on record' : memoryProblem(state, session, operation);
   if (problem === undefined) reclaimMemory(state, session, operation, known, nowMs);
   else refuse(state, session, operation, problem);
 }
@@ -39,8 +51,7 @@ function memoryProblem(state: EngineState, session: Session, operation: ReclaimO
   if (!shard.inGrace) return 'the grace for reclaims is over';
   if (!session.mayReclaim) return 'this session was not on record';
   if (operation.token > shard.inheritedCounter) return 'this token was never given out';
-  for (const { key, floor } of shard.revocations)
-    if (key === operation.key && operation.token <= floor) return 'this hold was ended by force';
+  if (shard.isRevoked(operation.key, operation.token)) return 'this hold was ended by force';
   return undefined;
 }
 
@@ -84,7 +95,7 @@ function reclaimMemory(
 
 /** Holds live on after their pool is gone, so a claim of one opens its key without rules. */
 function openForReclaim(state: EngineState, key: string): LockState {
-  const lock = new LockState(key, 'pool', state.pools.get(policyNameOf(key)) ?? { policy: undefined });
+  const lock = new LockState(key, 'pool', state.rulesForClaim(key));
   state.locks.set(key, lock);
   return lock;
 }
@@ -103,7 +114,7 @@ function accept(state: EngineState, session: Session, operation: ReclaimOperatio
     token: hold.token,
     why: undefined,
   });
-  state.reply(session.id, holdReply(state, hold, operation.ref, hold.depth, nowMs));
+  state.reply(session.id, holdReply(state, hold, session, operation.ref, hold.depth, nowMs));
 }
 
 function refuse(state: EngineState, session: Session, operation: ReclaimOperation, why: string): void {

@@ -75,9 +75,17 @@ export interface ShardSnapshot {
 
 export interface LockSnapshot {
   readonly key: string;
-  /** Present for a DistributedLock: its counter, the version of its Lease, and whether the Lease lags behind. */
+  /** Present for a DistributedLock: its counter, the version of its Lease, and whether the Lease lags behind (`dirty`). */
   readonly durable:
-    | { readonly counter: number; readonly version: string | undefined; readonly dirty: boolean }
+    | {
+        readonly counter: number;
+        /** Counter and attempt that surely stood on the Lease, and attempts that may stand there since. */
+        readonly landedCounter: number;
+        readonly landedAttempt: string | undefined;
+        readonly unknownAttempts: readonly string[];
+        readonly version: string | undefined;
+        readonly dirty: boolean;
+      }
     | undefined;
   readonly lastPhase: Mode;
   /** In order of arrival. */
@@ -91,12 +99,15 @@ export interface HoldSnapshot extends HolderRecord {
   readonly slot: number;
   readonly depth: number;
   readonly remainingMs: number;
+  /** Part of it that stalls added, which the holder was never promised. */
+  readonly deferredMs: number;
   readonly recordedTtlMs: number;
   readonly heldForMs: number;
   /** Time left of the longest allowed life; absent if unlimited. */
   readonly maxHoldRemainingMs: number | undefined;
   readonly metadata: Readonly<Record<string, string>> | undefined;
-  readonly requestIds: readonly string[];
+  /** Remembered requests that make up its depth, by growing depth. */
+  readonly requests: readonly { readonly requestId: string; readonly depth: number }[];
   readonly overdue: boolean;
   readonly contested: boolean;
   readonly unclaimed: boolean;

@@ -1,7 +1,8 @@
 import type { ReleaseOperation } from '../api/operations.ts';
 import { endHold } from './ending.ts';
 import { settle } from './grant.ts';
-import { refuseNotHeld } from './renew.ts';
+import type { Hold } from './hold.ts';
+import { refuseNotHeld } from './refusals.ts';
 import type { Session } from './session.ts';
 import type { EngineState } from './state.ts';
 
@@ -19,7 +20,7 @@ export function release(state: EngineState, session: Session, operation: Release
     // Its depth is not on record: to end it here could free the lock under an outer section.
     state.refuse(session.id, operation.ref, 'UNAVAILABLE', {
       reason: 'unclaimed',
-      retryAfterMs: Math.max(1, hold.dueAtMs - nowMs),
+      retryAfterMs: Math.max(250, hold.dueAtMs - nowMs),
     });
     return;
   }
@@ -33,7 +34,18 @@ export function release(state: EngineState, session: Session, operation: Release
   const leaveDepth = operation.leaveDepth ?? hold.depth - 1;
   if (leaveDepth < hold.depth) hold.depth = leaveDepth;
   state.reply(session.id, { kind: 'released', ref: operation.ref, depth: hold.depth });
-  if (hold.depth > 0) return;
+  if (hold.depth > 0) {
+    forgetInnerRequests(hold);
+    return;
+  }
   endHold(state, hold, 'released', nowMs);
   settle(state, hold.lock, nowMs);
+}
+
+/** Requests whose depth was given back: they are as released as a whole hold's, so that a long hold does not collect them. */
+function forgetInnerRequests(hold: Hold): void {
+  for (let entry = hold.requests; entry !== undefined && entry.depth > hold.depth; entry = hold.requests) {
+    hold.requests = entry.previous;
+    entry.memory.released(entry);
+  }
 }

@@ -1,7 +1,6 @@
 import type { RenewOperation } from '../api/operations.ts';
-import { LIMITS } from '../api/limits.ts';
-import { promiseTime } from './acquire.ts';
-import type { Hold } from './hold.ts';
+import { promiseTime } from './promise.ts';
+import { refuseEnding, refuseNotHeld } from './refusals.ts';
 import type { Session } from './session.ts';
 import type { EngineState } from './state.ts';
 
@@ -13,7 +12,7 @@ export function renew(state: EngineState, session: Session, operation: RenewOper
     return;
   }
   if (hold.ending) {
-    state.refuse(session.id, operation.ref, 'UNAVAILABLE', { reason: 'ending', retryAfterMs: 250 });
+    refuseEnding(state, session, operation.ref);
     return;
   }
   if (nowMs >= hold.maxHoldAtMs) {
@@ -24,28 +23,12 @@ export function renew(state: EngineState, session: Session, operation: RenewOper
     return;
   }
   const ttlMs = operation.ttlMs ?? hold.ttlMs;
-  const maxMs = hold.lock.policy?.maxLeaseDurationMs ?? Math.max(hold.ttlMs, hold.recordedTtlMs);
+  // What it was promised before an edit of the policy it may have again.
+  const maxMs = Math.max(hold.lock.policy?.maxLeaseDurationMs ?? 0, hold.ttlMs, hold.recordedTtlMs);
   if (ttlMs > maxMs) {
     const problem = `ttlMs is ${ttlMs}, above the ${maxMs} that this lock allows; ask for less and renew`;
     state.refuse(session.id, operation.ref, 'INVALID_ARGUMENT', { field: 'ttlMs', problem });
     return;
   }
-  attach(session, hold);
   promiseTime(state, session, hold, operation.ref, ttlMs, undefined, nowMs);
-}
-
-/** A hold follows the session of its principal that last spoke for it. */
-export function attach(session: Session, hold: Hold): void {
-  if (hold.session === session || session.holdCount >= LIMITS.holdsPerSessionMax) return;
-  hold.session?.removeHold(hold);
-  session.addHold(hold);
-}
-
-/** The one refusal for a token that is not held: it does not tell a stranger's token from an old one. */
-export function refuseNotHeld(state: EngineState, session: Session, ref: number, key: string, token: number): void {
-  if (!state.isKnown(key)) {
-    state.refuseFor(session.id, ref, 'LOCK_NOT_FOUND', key);
-    return;
-  }
-  state.refuseFor(session.id, ref, 'NOT_HELD', key, { fencingToken: String(token) });
 }

@@ -1,11 +1,18 @@
 import type { Hold } from './hold.ts';
+import type { PendingExtension } from './lock.ts';
 import type { Waiter } from './waiter.ts';
 
-/** What a remembered request id led to. */
+/** A remembered request id and what it led to. */
 export interface RequestEntry {
+  readonly memory: RequestMemory;
+  readonly requestId: string;
   readonly key: string;
-  /** The waiter or the hold; `undefined` once its holder released it. */
-  target: Waiter | Hold | undefined;
+  /** The waiter, the hold, or the re-entry that waits for a record; `undefined` once its holder released it. */
+  target: Waiter | Hold | PendingExtension | undefined;
+  /** Depth that it made of its hold. */
+  depth: number;
+  /** Remembered request of the same hold before this one. */
+  previous: RequestEntry | undefined;
 }
 
 const RELEASED_REMEMBERED = 1_024;
@@ -16,32 +23,45 @@ const RELEASED_REMEMBERED = 1_024;
  */
 export class RequestMemory {
   readonly #entries = new Map<string, RequestEntry>();
-  #released: string[] = [];
+  readonly #released: string[] = [];
   #oldest = 0;
 
   get(requestId: string): RequestEntry | undefined {
     return this.#entries.get(requestId);
   }
 
-  remember(requestId: string, key: string, target: Waiter | Hold): void {
-    this.#entries.set(requestId, { key, target });
+  remember(requestId: string, key: string, target: Waiter | PendingExtension): void {
+    this.#entries.set(requestId, { memory: this, requestId, key, target, depth: 0, previous: undefined });
+  }
+
+  /** The request has led to this hold, of which it made `depth`. */
+  rememberHold(requestId: string, hold: Hold, depth: number): void {
+    let entry = this.#entries.get(requestId);
+    if (entry === undefined) {
+      entry = { memory: this, requestId, key: hold.lock.key, target: hold, depth, previous: hold.requests };
+      this.#entries.set(requestId, entry);
+    } else {
+      entry.target = hold;
+      entry.depth = depth;
+      entry.previous = hold.requests;
+    }
+    hold.requests = entry;
   }
 
   forget(requestId: string): void {
     this.#entries.delete(requestId);
   }
 
-  released(requestId: string): void {
-    const entry = this.#entries.get(requestId);
-    if (entry === undefined) return;
+  released(entry: RequestEntry): void {
     entry.target = undefined;
+    entry.previous = undefined;
     if (this.#released.length < RELEASED_REMEMBERED) {
-      this.#released.push(requestId);
+      this.#released.push(entry.requestId);
       return;
     }
     const forgotten = this.#released[this.#oldest] as string;
     if (this.#entries.get(forgotten)?.target === undefined) this.#entries.delete(forgotten);
-    this.#released[this.#oldest] = requestId;
+    this.#released[this.#oldest] = entry.requestId;
     this.#oldest = (this.#oldest + 1) % RELEASED_REMEMBERED;
   }
 }
@@ -64,13 +84,17 @@ export class Session {
   mayReclaim = false;
   /** It has declared all its holds to this owner. */
   reclaimComplete = false;
-  /** A record of its slot's revocation is being written. */
+  /** Its processes were reported terminated: it gets and keeps nothing from memory here, and its slot leaves the record. */
+  revoked = false;
+  /** The record of its revocation is being written. */
   revoking = false;
 
   firstHold: Hold | undefined = undefined;
   holdCount = 0;
   /** Queued acquires by the `ref` of each request that waits for them. */
   readonly waiters = new Map<number, Waiter>();
+  /** Requests that wait for a write of a grant or of a longer promise, by their `ref`. */
+  readonly pending = new Map<number, Hold | PendingExtension>();
   /** Waiters taken out of their queues while the session is silent. */
   readonly parked = new Set<Waiter>();
   readonly requests = new RequestMemory();

@@ -1,11 +1,13 @@
 import type { CloseSessionCommand, OpenSessionCommand, ReclaimCompleteCommand } from './commands.ts';
-import { leave } from './cancel.ts';
 import { takeDurableToken } from './durable.ts';
 import { endHold } from './ending.ts';
 import { endGrace } from './grace.ts';
 import { settle, unpark } from './grant.ts';
 import type { Hold } from './hold.ts';
+import { leave } from './leave.ts';
 import type { LockState } from './lock.ts';
+import { withdraw } from './pending.ts';
+import { attach } from './promise.ts';
 import { Session } from './session.ts';
 import { revokeAfterRecord, takeMemoryToken } from './shard-record.ts';
 import type { EngineState } from './state.ts';
@@ -22,7 +24,7 @@ export function openSession(state: EngineState, command: OpenSessionCommand, now
       command.connection,
       nowMs,
     );
-    session.recorded = command.slot >= 0 && state.shard.slots.has(command.slot);
+    session.recorded = state.shard.recognise(session);
     session.mayReclaim = state.shard.inheritedSlots.has(command.slot);
     state.sessions.set(session.id, session);
     return;
@@ -48,10 +50,12 @@ export function closeSession(state: EngineState, command: CloseSessionCommand, n
     leave(state, waiter, 'disconnected', nowMs);
     touched.add(waiter.lock);
   }
+  for (const ref of [...session.pending.keys()]) withdraw(session, ref);
   for (const hold of holdsOf(session)) {
     if (hold.state === 'granting') {
-      hold.pending = undefined;
-      endHold(state, hold, 'disowned', nowMs);
+      const others = hold.pending?.[0]?.session;
+      if (others === undefined) endHold(state, hold, 'disowned', nowMs);
+      else attach(others, hold);
     } else if (command.reason === 'goodbye') {
       endHold(state, hold, 'goodbye', nowMs);
     } else if (command.reason === 'orphaned' && hold.lock.durable !== undefined) {
@@ -60,25 +64,27 @@ export function closeSession(state: EngineState, command: CloseSessionCommand, n
     }
     touched.add(hold.lock);
   }
-  if (command.reason === 'orphaned' && session.holdCount > 0) revokeSession(state, session);
-  if (command.reason === 'goodbye' && (session.reclaimComplete || !session.mayReclaim))
-    state.shard.slots.delete(session.slot);
+  if (command.reason === 'orphaned' && session.holdCount > 0) revokeSession(state, session, nowMs);
   state.forgetIfGone(session);
   for (const lock of touched) settle(state, lock, nowMs);
 }
 
-function revokeSession(state: EngineState, session: Session): void {
-  const accepted = revokeAfterRecord(state, {
+/** Its slot leaves the record, and with it every right to reclaim; so it never gets one again. */
+function revokeSession(state: EngineState, session: Session, nowMs: number): void {
+  if (session.revoked) return;
+  const revocation = {
     key: undefined,
     session,
     floor: takeMemoryToken(state),
     acknowledgement: undefined,
     by: 'lockkeeper',
     text: 'the containers of its pod have terminated',
-  });
+  };
   // Without room on the record the holds run out by themselves: later, never wrongly.
-  if (!accepted) return;
+  if (!revokeAfterRecord(state, revocation, nowMs)) return;
+  session.revoked = true;
   session.revoking = true;
+  session.recorded = false;
   for (const hold of holdsOf(session)) hold.ending = true;
 }
 

@@ -1,11 +1,9 @@
 import { LIMITS, TOKEN_MAX } from '../api/limits.ts';
 import type { LockState, PendingExtension } from './lock.ts';
 import type { Session } from './session.ts';
-import type { PendingRevocation } from './shard.ts';
+import type { PendingRevocation, ShardState } from './shard.ts';
 import type { EngineState } from './state.ts';
 
-/** Grace above one of these is recorded in whole steps of it, so that slightly longer promises do not each cost a write. */
-const GRACE_STEP_MS = 5_000;
 /** First pause after a refused write of the shard's record, doubled up to the second. */
 const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 15_000;
@@ -27,11 +25,11 @@ export function mayGrantFromMemory(state: EngineState, session: Session, ttlMs: 
   }
   if (!session.recorded) {
     allowed = false;
-    wanted = wantSession(state, session) || wanted;
+    wanted = wantSession(shard, session) || wanted;
   }
   if (ttlMs > shard.graceMs) {
     allowed = false;
-    wanted = wantGrace(state, ttlMs) || wanted;
+    wanted = shard.wantGrace(ttlMs) || wanted;
   }
   if (wanted) requestShardWrite(state);
   return allowed;
@@ -44,34 +42,34 @@ export function takeMemoryToken(state: EngineState): number {
   return token;
 }
 
-/** Remembers a promise for the review that lowers the recorded grace. */
-export function notePromise(state: EngineState, ttlMs: number): void {
-  if (ttlMs > state.shard.longestTtlMs) state.shard.longestTtlMs = ttlMs;
-}
-
-/** Asks for a longer grace on the record; false if it is asked for already. */
-export function wantGrace(state: EngineState, ttlMs: number): boolean {
-  const { shard } = state;
-  if (ttlMs <= shard.wantedGraceMs) return false;
-  shard.wantedGraceMs = graceFor(ttlMs);
-  return true;
-}
-
-/** An extension of a memory hold above the recorded grace: told once the record says so. */
+/** A longer promise, or one to a session without a slot on record: told once the record says so. */
 export function extendAfterRecord(state: EngineState, extension: PendingExtension): void {
-  wantGrace(state, extension.ttlMs);
-  state.shard.wantedExtensions.push(extension);
+  const { shard } = state;
+  shard.wantGrace(extension.ttlMs);
+  if (!extension.session.recorded) wantSession(shard, extension.session);
+  shard.wantedExtensions.push(extension);
   requestShardWrite(state);
 }
 
+/** A session needs its slot on record before anything may be told to it. */
+export function recordSession(state: EngineState, session: Session): void {
+  if (wantSession(state.shard, session)) requestShardWrite(state);
+}
+
 /** A forced end of memory holds: done once the record forbids their reclaim. False if the record has no room. */
-export function revokeAfterRecord(state: EngineState, revocation: PendingRevocation): boolean {
+export function revokeAfterRecord(state: EngineState, revocation: PendingRevocation, nowMs: number): boolean {
   const { shard } = state;
+  forgetOldRevocations(shard, nowMs);
   const kept = shard.revocations.length + shard.wantedRevocations.length + (shard.inFlight?.revocations.length ?? 0);
   if (kept >= LIMITS.revocationsPerShardMax) return false;
   shard.wantedRevocations.push(revocation);
   requestShardWrite(state);
   return true;
+}
+
+/** Whatever was promised before the forced end has run out by now: there is nothing left to claim. */
+function forgetOldRevocations(shard: ShardState, nowMs: number): void {
+  shard.revocations = shard.revocations.filter((revocation) => nowMs - revocation.recordedAtMs <= shard.graceMs);
 }
 
 /** Puts a lock aside until the record is written or the grace is over. */
@@ -83,10 +81,15 @@ export function stall(state: EngineState, lock: LockState): void {
   state.shard.stalledLocks.add(lock);
 }
 
-function wantSession(state: EngineState, session: Session): boolean {
-  const { shard } = state;
-  if (shard.wantedSessions.includes(session) || shard.inFlight?.sessions.includes(session) === true) return false;
-  shard.wantedSessions.push(session);
+/** What the lock waits for now is no record. */
+export function unstall(state: EngineState, lock: LockState): void {
+  lock.stalled = false;
+  state.shard.stalledLocks.delete(lock);
+}
+
+function wantSession(shard: ShardState, session: Session): boolean {
+  if (shard.wantedSessions.has(session) || shard.inFlight?.sessions.has(session) === true) return false;
+  shard.wantedSessions.add(session);
   if (session.slot < 0) shard.wantedOverflow = true;
   return true;
 }
@@ -99,50 +102,69 @@ export function requestShardWrite(state: EngineState): void {
     return;
   }
   shard.dirty = false;
-  // A lower grace binds from the moment its write is sent: it may land at any time from then on.
-  if (shard.wantedGraceMs < shard.graceMs) shard.graceMs = shard.wantedGraceMs;
-  const counter =
-    shard.tokenLimit - shard.nextToken < shard.tokenBlock / 2
-      ? Math.max(shard.tokenLimit, shard.nextToken) + shard.tokenBlock
-      : shard.tokenLimit;
-  const sessions = shard.wantedSessions.filter(
-    (session) => session.connected || session.holdCount > 0 || session.waiters.size > 0,
-  );
-  const slots = new Set(shard.slots);
-  for (const session of sessions) if (session.slot >= 0) slots.add(session.slot);
-  const revocations = shard.wantedRevocations;
-  for (const revocation of revocations) if (revocation.session !== undefined) slots.delete(revocation.session.slot);
+  if (shard.wantedGraceMs < shard.graceMs) {
+    // Promises made since the review asked for a lower grace count too. It binds from the moment its write is sent.
+    shard.wantedGraceMs = Math.min(shard.graceMs, Math.max(shard.wantedGraceMs, shard.promisedMs));
+    shard.graceMs = shard.wantedGraceMs;
+  }
+  const sessions = new Set<Session>();
+  for (const session of shard.wantedSessions) if (isStillThere(session)) sessions.add(session);
   const attempt = shard.nextAttempt();
   shard.inFlight = {
     attempt,
-    counter,
+    counter: counterToWrite(shard),
     graceMs: shard.wantedGraceMs,
     sessions,
     slotsOverflow: shard.slotsOverflow || shard.wantedOverflow,
-    revocations,
+    revocations: shard.wantedRevocations,
     extensions: shard.wantedExtensions,
   };
-  shard.wantedSessions = [];
+  shard.wantedSessions = new Set();
   shard.wantedRevocations = [];
   shard.wantedExtensions = [];
+  const slots = slotsToWrite(shard, sessions, shard.inFlight.revocations);
+  shard.droppedSlots.clear();
   state.effect({
     kind: 'persistShard',
     attempt,
     record: {
       epoch: shard.epoch,
-      counter,
+      counter: shard.inFlight.counter,
       graceMs: shard.inFlight.graceMs,
-      slots: [...slots].sort((left, right) => left - right),
+      slots,
       slotsOverflow: shard.inFlight.slotsOverflow,
-      revocations: [
-        ...shard.revocations.map(({ key, floor }) => ({ key, floor })),
-        ...revocations
-          .filter((revocation) => revocation.key !== undefined)
-          .map((revocation) => ({ key: revocation.key as string, floor: revocation.floor })),
-      ],
+      revocations: [...shard.revocations, ...shard.inFlight.revocations].flatMap(({ key, floor }) =>
+        key === undefined ? [] : [{ key, floor }],
+      ),
       attempt,
     },
   });
+}
+
+function isStillThere(session: Session): boolean {
+  return session.connected || session.holdCount > 0 || session.waiters.size > 0 || session.pending.size > 0;
+}
+
+/** A new block is reserved once half of the last one is spent. */
+function counterToWrite(shard: ShardState): number {
+  if (shard.tokenLimit - shard.nextToken >= shard.tokenBlock / 2) return shard.tokenLimit;
+  return Math.max(shard.tokenLimit, shard.nextToken) + shard.tokenBlock;
+}
+
+function slotsToWrite(
+  shard: ShardState,
+  sessions: Iterable<Session>,
+  revocations: readonly PendingRevocation[],
+): number[] {
+  const slots = new Set(shard.slots.keys());
+  for (const session of sessions) if (session.slot >= 0) slots.add(session.slot);
+  for (const { session } of revocations)
+    if (session !== undefined && ownsSlot(shard, session)) slots.delete(session.slot);
+  return [...slots].sort((left, right) => left - right);
+}
+
+function ownsSlot(shard: ShardState, session: Session): boolean {
+  return shard.slots.get(session.slot) === session;
 }
 
 /** Takes over what a landed write of the record says. Whoever waited for it is served by the caller. */
@@ -157,16 +179,20 @@ export function shardRecordLanded(state: EngineState, nowMs: number): void {
   if (shard.graceMs > 0 && shard.graceReview.heapIndex === -1)
     state.deadlines.set(shard.graceReview, nowMs + shard.graceMs);
   shard.slotsOverflow = landed.slotsOverflow;
-  for (const session of landed.sessions) {
-    session.recorded = true;
-    if (session.slot >= 0) shard.slots.add(session.slot);
+  for (const session of landed.sessions) sessionRecorded(state, session);
+  for (const { key, floor, session } of landed.revocations) {
+    if (key !== undefined) shard.revocations.push({ key, floor, recordedAtMs: nowMs });
+    if (session !== undefined && ownsSlot(shard, session)) shard.slots.delete(session.slot);
   }
-  shard.revocations = shard.revocations.filter((revocation) => nowMs - revocation.recordedAtMs <= shard.graceMs);
-  for (const revocation of landed.revocations) {
-    if (revocation.key !== undefined)
-      shard.revocations.push({ key: revocation.key, floor: revocation.floor, recordedAtMs: nowMs });
-    if (revocation.session !== undefined) shard.slots.delete(revocation.session.slot);
-  }
+  forgetOldRevocations(shard, nowMs);
+}
+
+function sessionRecorded({ shard, sessions }: EngineState, session: Session): void {
+  if (session.revoked) return;
+  session.recorded = true;
+  if (session.slot < 0) return;
+  if (sessions.get(session.id) === session) shard.slots.set(session.slot, session);
+  else if (!shard.slots.has(session.slot)) shard.droppedSlots.add(session.slot);
 }
 
 /** The write did not surely land: everything it carried is wanted again, except what the caller has answered. */
@@ -175,7 +201,7 @@ export function shardRecordFailed(state: EngineState): void {
   const failed = shard.inFlight;
   if (failed === undefined) return;
   shard.inFlight = undefined;
-  shard.wantedSessions = [...failed.sessions, ...shard.wantedSessions];
+  shard.wantedSessions = new Set([...failed.sessions, ...shard.wantedSessions]);
   shard.wantedRevocations = [...failed.revocations, ...shard.wantedRevocations];
   shard.wantedExtensions = [...failed.extensions, ...shard.wantedExtensions];
 }
@@ -193,22 +219,16 @@ export function retryShardWrite(state: EngineState, nowMs: number): void {
 
 /**
  * Once every recorded grace: if neither this period nor the one before promised more than half of what is recorded, the record
- * is lowered, since every longer promise has run out by now.
+ * is lowered, since every longer promise has run out by now. Slots of sessions that are gone leave it too.
  */
 export function reviewGrace(state: EngineState, nowMs: number): void {
   const { shard } = state;
-  const longestMs = Math.max(shard.longestTtlMs, shard.longestTtlBeforeMs);
+  const { promisedMs } = shard;
+  const isHalf = Math.max(shard.longestTtlMs, shard.longestTtlBeforeMs) <= shard.graceMs / 2;
   shard.longestTtlBeforeMs = shard.longestTtlMs;
   shard.longestTtlMs = 0;
-  if (!shard.inGrace && shard.wantedGraceMs === shard.graceMs && longestMs <= shard.graceMs / 2) {
-    shard.wantedGraceMs = graceFor(longestMs);
-    if (shard.wantedGraceMs < shard.graceMs) requestShardWrite(state);
-  }
+  const isLower = !shard.inGrace && isHalf && shard.wantedGraceMs === shard.graceMs && promisedMs < shard.graceMs;
+  if (isLower) shard.wantedGraceMs = promisedMs;
+  if (isLower || shard.droppedSlots.size > 0) requestShardWrite(state);
   if (shard.graceMs > 0) state.deadlines.set(shard.graceReview, nowMs + shard.graceMs);
-}
-
-/** The grace to record for a promise: whole seconds, in whole steps above the first. */
-function graceFor(ttlMs: number): number {
-  const stepMs = ttlMs > GRACE_STEP_MS ? GRACE_STEP_MS : 1_000;
-  return Math.ceil(ttlMs / stepMs) * stepMs;
 }

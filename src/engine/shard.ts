@@ -48,12 +48,21 @@ export interface RecordedRevocation extends Revocation {
   readonly recordedAtMs: number;
 }
 
+/** Grace above one of these is recorded in whole steps of it, so that slightly longer promises do not each cost a write. */
+const GRACE_STEP_MS = 5_000;
+
+/** The grace to record for a promise: whole seconds, in whole steps above the first. */
+function graceFor(ttlMs: number): number {
+  const stepMs = ttlMs > GRACE_STEP_MS ? GRACE_STEP_MS : 1_000;
+  return Math.ceil(ttlMs / stepMs) * stepMs;
+}
+
 /** The write of the shard's record in flight, and what its landing settles. */
 export interface ShardWriteInFlight {
   readonly attempt: string;
   readonly counter: number;
   readonly graceMs: number;
-  readonly sessions: readonly Session[];
+  readonly sessions: ReadonlySet<Session>;
   readonly slotsOverflow: boolean;
   readonly revocations: readonly PendingRevocation[];
   readonly extensions: readonly PendingExtension[];
@@ -76,7 +85,10 @@ export class ShardState {
   longestTtlMs: number;
   longestTtlBeforeMs: number;
 
-  readonly slots: Set<number>;
+  /** Slots on the record, with the session each stands for: `undefined` while it has not spoken to this owner. */
+  readonly slots: Map<number, Session | undefined>;
+  /** Slots given up since the last write was sent: the record still names them. */
+  readonly droppedSlots = new Set<number>();
   slotsOverflow: boolean;
   /** Slots of earlier owners' sessions that have not yet said that their reclaim is complete. */
   readonly inheritedSlots: Set<number>;
@@ -89,7 +101,7 @@ export class ShardState {
   dirty = false;
   attempts = 0;
   refusals = 0;
-  wantedSessions: Session[] = [];
+  wantedSessions = new Set<Session>();
   wantedOverflow = false;
   wantedRevocations: PendingRevocation[] = [];
   wantedExtensions: PendingExtension[] = [];
@@ -111,7 +123,7 @@ export class ShardState {
     this.wantedGraceMs = start.record.graceMs;
     this.longestTtlMs = start.record.graceMs;
     this.longestTtlBeforeMs = start.record.graceMs;
-    this.slots = new Set(start.record.slots);
+    this.slots = new Map(start.record.slots.map((slot) => [slot, undefined]));
     this.slotsOverflow = start.record.slotsOverflow;
     this.inheritedSlots = new Set(start.record.slots);
     this.graceMayEndEarly = start.graceMayEndEarly && !start.record.slotsOverflow;
@@ -119,6 +131,56 @@ export class ShardState {
     // A shard that recorded no session never granted from memory: there is nothing to reclaim.
     this.inGrace = start.graceRemainingMs > 0 && !(this.graceMayEndEarly && this.inheritedSlots.size === 0);
     this.revocations = start.record.revocations.map((revocation) => ({ ...revocation, recordedAtMs: start.nowMs }));
+  }
+
+  /** Whether the record names the slot of a session that has just come. */
+  recognise(session: Session): boolean {
+    if (session.slot < 0) return this.slotsOverflow;
+    if (!this.slots.has(session.slot) && !this.droppedSlots.delete(session.slot)) return false;
+    this.slots.set(session.slot, session);
+    return true;
+  }
+
+  /**
+   * A session left nothing behind: its slot leaves the record with the next write. One that may still hold what an earlier
+   * owner granted keeps it until the grace is over.
+   */
+  sessionGone(session: Session): void {
+    if (this.slots.get(session.slot) !== session) return;
+    if (this.inGrace && session.mayReclaim && !session.reclaimComplete) this.slots.set(session.slot, undefined);
+    else this.dropSlot(session.slot);
+  }
+
+  dropSlot(slot: number): void {
+    if (this.slots.delete(slot)) this.droppedSlots.add(slot);
+  }
+
+  /** Remembers a promise for the review that lowers the recorded grace. */
+  notePromise(ttlMs: number): void {
+    if (ttlMs > this.longestTtlMs) this.longestTtlMs = ttlMs;
+  }
+
+  /** Longest promise of this review period and the one before, as it would be recorded. */
+  get promisedMs(): number {
+    return graceFor(Math.max(this.longestTtlMs, this.longestTtlBeforeMs));
+  }
+
+  /** Asks for a longer grace on the record; false if it is asked for already. */
+  wantGrace(ttlMs: number): boolean {
+    if (ttlMs <= this.wantedGraceMs) return false;
+    this.wantedGraceMs = graceFor(ttlMs);
+    return true;
+  }
+
+  /** Whether a forced end forbids this claim, on record or about to be. */
+  isRevoked(key: string, token: number): boolean {
+    const forbids = (revocation: { readonly key: string | undefined; readonly floor: number }) =>
+      revocation.key === key && token <= revocation.floor;
+    return (
+      this.revocations.some(forbids) ||
+      this.wantedRevocations.some(forbids) ||
+      this.inFlight?.revocations.some(forbids) === true
+    );
   }
 
   /** Unique id of a write: nobody else ever uses it, so a read that shows it proves that this write landed. */

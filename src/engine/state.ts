@@ -35,6 +35,9 @@ export class EngineState {
   grantsToSearch: Hold[] = [];
   /** A hand-over is under way: nothing new is granted, written or told. */
   frozen = false;
+  frozenAtMs = 0;
+  /** The last stall: holds that are due before its window ends get that much more time. */
+  readonly stall = { number: 0, untilMs: Number.NEGATIVE_INFINITY, byMs: 0 };
   holdCount = 0;
   waiterCount = 0;
   /** Arrivals, counted for the order of the queues. */
@@ -104,6 +107,17 @@ export class EngineState {
     return rules;
   }
 
+  /** The rules of a key's pool, made without a policy if the pool is not known yet. */
+  rulesForClaim(key: string): Rules {
+    const name = policyNameOf(key);
+    let rules = this.pools.get(name);
+    if (rules === undefined) {
+      rules = { policy: undefined };
+      this.pools.set(name, rules);
+    }
+    return rules;
+  }
+
   /** Whether a key could be locked: it exists, or belongs to an open pool. */
   isKnown(key: string): boolean {
     return this.locks.has(key) || this.pools.get(policyNameOf(key))?.policy !== undefined;
@@ -122,17 +136,20 @@ export class EngineState {
       session.connected ||
       session.holdCount > 0 ||
       session.waiters.size > 0 ||
+      session.pending.size > 0 ||
       session.parked.size > 0 ||
       session.revoking
     )
       return;
     this.sessions.delete(session.id);
+    this.shard.sessionGone(session);
   }
 
   addWaiter(waiter: Waiter): void {
     const { lock, session } = waiter;
     lock.queueOf(waiter.mode).add(waiter);
     lock.waiterCount++;
+    if (waiter.timeoutMs === 0) lock.tryLockCount++;
     this.waiterCount++;
     for (const ref of waiter.refs) session.waiters.set(ref, waiter);
     const owner = ownerKeyOf(session.principal, waiter.ownerId);
@@ -144,9 +161,14 @@ export class EngineState {
   /** Takes a waiter out of everything; its request ids are the caller's affair. */
   removeWaiter(waiter: Waiter): void {
     const { lock, session } = waiter;
-    if (waiter.parked) session.parked.delete(waiter);
-    else lock.queueOf(waiter.mode).remove(waiter);
+    if (waiter.parked) {
+      session.parked.delete(waiter);
+      lock.parked?.delete(waiter);
+    } else {
+      lock.queueOf(waiter.mode).remove(waiter);
+    }
     lock.waiterCount--;
+    if (waiter.timeoutMs === 0) lock.tryLockCount--;
     this.waiterCount--;
     this.deadlines.remove(waiter);
     for (const ref of waiter.refs) session.waiters.delete(ref);
@@ -154,6 +176,23 @@ export class EngineState {
     const others = this.waitersByOwner.get(owner) as Waiter[];
     if (others.length === 1) this.waitersByOwner.delete(owner);
     else others.splice(others.indexOf(waiter), 1);
+  }
+
+  /** Takes a silent waiter out of its queue; it keeps its place for its return. */
+  park(waiter: Waiter): void {
+    waiter.lock.queueOf(waiter.mode).remove(waiter);
+    waiter.parked = true;
+    waiter.session.parked.add(waiter);
+    waiter.lock.parked ??= new Set();
+    waiter.lock.parked.add(waiter);
+  }
+
+  /** Puts a parked waiter back at its place. */
+  unpark(waiter: Waiter): void {
+    waiter.session.parked.delete(waiter);
+    waiter.lock.parked?.delete(waiter);
+    waiter.parked = false;
+    waiter.lock.queueOf(waiter.mode).add(waiter);
   }
 
   /** The hold that a session may act on by naming its token; `undefined` if there is none or it belongs to somebody else. */

@@ -1,10 +1,10 @@
-import { leave } from './cancel.ts';
 import type { TickCommand } from './commands.ts';
 import type { Deadline } from './deadlines.ts';
 import { endHold, endLockDelay } from './ending.ts';
 import { endGrace } from './grace.ts';
 import { settle } from './grant.ts';
 import { Hold } from './hold.ts';
+import { leave } from './leave.ts';
 import { DurableState, LockDelay } from './lock.ts';
 import type { ShardDeadline } from './shard.ts';
 import { requestShardWrite, reviewGrace } from './shard-record.ts';
@@ -14,11 +14,10 @@ import { Waiter } from './waiter.ts';
 /** A tick later than this is a stall: renewals may lie unread in the sockets, so expiries are put off by as much. */
 const STALL_MS = 100;
 
-/** Does everything that is due. After a stall no hold expires before it had as much more time as the stall took. */
+/** Does everything that is due. */
 export function tick(state: EngineState, command: TickCommand, nowMs: number): void {
   if (state.frozen) return;
-  const stallMs = command.lateMs > STALL_MS ? command.lateMs : 0;
-  if (stallMs > 0) deferExpiries(state, stallMs, nowMs);
+  if (command.lateMs > STALL_MS) noteStall(state, command.lateMs, nowMs);
   for (;;) {
     const due = state.deadlines.peek();
     if (due === undefined || state.deadlines.nextDueMs > nowMs) return;
@@ -27,21 +26,24 @@ export function tick(state: EngineState, command: TickCommand, nowMs: number): v
   }
 }
 
-function deferExpiries(state: EngineState, stallMs: number, nowMs: number): void {
-  const others: Deadline[] = [];
-  for (;;) {
-    const due = state.deadlines.peek();
-    if (due === undefined || state.deadlines.nextDueMs > nowMs) break;
-    state.deadlines.remove(due);
-    if (due instanceof Hold) {
-      // A stall is measured from the wake that was asked for, so this is never before now.
-      state.deadlines.set(due, Math.max(due.dueAtMs + stallMs, nowMs + 1));
-      state.count('deferredExpiry');
-    } else {
-      others.push(due);
-    }
-  }
-  for (const due of others) state.deadlines.set(due, due.dueAtMs);
+/**
+ * Nothing was heard for a while, so renewals may lie unread: no hold expires before it had as much more time as that took.
+ * Each is put off when it falls due, so that a stall does not cause another one.
+ */
+export function noteStall(state: EngineState, stallMs: number, nowMs: number): void {
+  const { stall } = state;
+  // Stalls that follow each other add up.
+  stall.byMs = stallMs + (nowMs < stall.untilMs ? stall.byMs : 0);
+  stall.untilMs = nowMs + stall.byMs;
+  stall.number++;
+}
+
+function defer(state: EngineState, hold: Hold, nowMs: number): void {
+  const dueAtMs = Math.max(hold.dueAtMs + state.stall.byMs, nowMs + 1);
+  hold.stall = state.stall.number;
+  hold.deferredMs += dueAtMs - hold.dueAtMs;
+  state.deadlines.set(hold, dueAtMs);
+  state.count('deferredExpiry');
 }
 
 function meet(state: EngineState, due: Deadline, nowMs: number): void {
@@ -54,9 +56,16 @@ function meet(state: EngineState, due: Deadline, nowMs: number): void {
   else meetShard(state, due as ShardDeadline, nowMs);
 }
 
+/** Policy Alert keeps what ran out, but not beyond its longest allowed life. */
 function expire(state: EngineState, hold: Hold, nowMs: number): void {
-  if (hold.lock.policy?.expiryPolicy === 'Alert') {
+  if (hold.dueAtMs <= state.stall.untilMs && hold.stall !== state.stall.number) {
+    defer(state, hold, nowMs);
+    return;
+  }
+  const isLastMoment = nowMs >= hold.maxHoldAtMs;
+  if (hold.lock.policy?.expiryPolicy === 'Alert' && !isLastMoment) {
     hold.overdue = true;
+    if (hold.maxHoldAtMs !== Number.POSITIVE_INFINITY) state.deadlines.set(hold, hold.maxHoldAtMs);
     state.audit({
       type: 'overdue',
       key: hold.lock.key,
@@ -66,7 +75,7 @@ function expire(state: EngineState, hold: Hold, nowMs: number): void {
     });
     return;
   }
-  endHold(state, hold, nowMs >= hold.maxHoldAtMs ? 'maxHold' : 'expired', nowMs);
+  endHold(state, hold, isLastMoment ? 'maxHold' : 'expired', nowMs);
   settle(state, hold.lock, nowMs);
 }
 
