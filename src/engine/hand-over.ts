@@ -99,7 +99,7 @@ function exportHold(hold: Hold, nowMs: number): HoldSnapshot {
     heldForMs: nowMs - hold.grantedAtMs,
     maxHoldRemainingMs: hold.maxHoldAtMs === Number.POSITIVE_INFINITY ? undefined : hold.maxHoldAtMs - nowMs,
     metadata: hold.metadata,
-    requests: exportRequests(hold),
+    ...exportRequests(hold),
     overdue: hold.overdue,
     contested: hold.contested,
     unclaimed: hold.state === 'adopted',
@@ -107,12 +107,15 @@ function exportHold(hold: Hold, nowMs: number): HoldSnapshot {
 }
 
 /** Those of the hold's own session, by growing depth. Another session's repetition would not find the new owner's memory of it. */
-function exportRequests(hold: Hold): { requestId: string; depth: number }[] {
-  const requests: { requestId: string; depth: number }[] = [];
+function exportRequests(hold: Hold): Pick<HoldSnapshot, 'requestIds' | 'requestDepths'> {
+  const requestIds: string[] = [];
+  const requestDepths: number[] = [];
   for (let entry = hold.requests; entry !== undefined; entry = entry.previous) {
-    if (entry.memory === hold.session?.requests) requests.push({ requestId: entry.requestId, depth: entry.depth });
+    if (entry.memory !== hold.session?.requests) continue;
+    requestIds.unshift(entry.requestId);
+    requestDepths.unshift(entry.depth);
   }
-  return requests.reverse();
+  return { requestIds, requestDepths };
 }
 
 function exportWaiter(waiter: Waiter, nowMs: number): WaiterSnapshot {
@@ -201,7 +204,8 @@ function importHold(state: EngineState, lock: LockState, moved: HoldSnapshot, no
   if (moved.sessionId !== 0) {
     const session = importedSession(state, moved, nowMs);
     session.addHold(hold);
-    for (const { requestId, depth } of moved.requests) session.requests.rememberHold(requestId, hold, depth);
+    for (const [index, requestId] of moved.requestIds.entries())
+      session.requests.rememberHold(requestId, hold, moved.requestDepths[index] ?? 1);
   }
   if (!moved.overdue) state.deadlines.set(hold, nowMs + moved.remainingMs);
   else if (moved.maxHoldRemainingMs !== undefined) state.deadlines.set(hold, hold.maxHoldAtMs);

@@ -106,8 +106,9 @@ export interface HoldSnapshot extends HolderRecord {
   /** Time left of the longest allowed life; absent if unlimited. */
   readonly maxHoldRemainingMs: number | undefined;
   readonly metadata: Readonly<Record<string, string>> | undefined;
-  /** Remembered requests that make up its depth, by growing depth. */
-  readonly requests: readonly { readonly requestId: string; readonly depth: number }[];
+  /** Remembered requests that make up its depth, by growing depth, and the depth that each made. */
+  readonly requestIds: readonly string[];
+  readonly requestDepths: readonly number[];
   readonly overdue: boolean;
   readonly contested: boolean;
   readonly unclaimed: boolean;
