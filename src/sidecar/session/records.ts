@@ -5,9 +5,19 @@ import type { Holder, LockRecord } from '../../api/responses.ts';
 /** The last moment that a date can show. */
 const DATE_MS_MAX = 8.64e15;
 
+/** The newest second written out; answers of one moment mostly share it, and writing it is slow. */
+let newestSecond = -1;
+let newestText = '';
+
 /** A time for people, from a wall clock that may show anything. */
 export function rfc3339(wallMs: number): string {
-  return new Date(Math.min(DATE_MS_MAX, Math.max(0, wallMs))).toISOString();
+  const shownMs = Math.floor(Math.min(DATE_MS_MAX, Math.max(0, wallMs)));
+  const second = Math.floor(shownMs / 1_000);
+  if (second !== newestSecond) {
+    newestSecond = second;
+    newestText = new Date(second * 1_000).toISOString().slice(0, -'000Z'.length);
+  }
+  return `${newestText}${String(shownMs - second * 1_000).padStart(3, '0')}Z`;
 }
 
 /** A lock as its owner described it, with times for people by the wall clock here. */

@@ -130,7 +130,7 @@ class Renewal implements Due, HoldWatcher {
     this.#inJeopardy = false;
     this.#problem = undefined;
     const { over, renew, lookAgainInMs } = this.#plan();
-    this.#renewer.schedule(this, over || renew ? 0 : lookAgainInMs);
+    this.#renewer.schedule(this, over || renew ? 0 : Math.max(0, Math.min(lookAgainInMs, this.#limitInMs())));
   }
 
   onEnded(lost: LockkeeperError | undefined): void {

@@ -8,6 +8,7 @@ import { type Deadline, deadlineOf } from './deadline.ts';
 import { failure, shuttingDown } from './failures.ts';
 import { FrameMarks } from './frame-marks.ts';
 import type { PendingRequest } from './pending-request.ts';
+import { PendingTable } from './pending-table.ts';
 
 /** Operations in one frame at most; more leave as several frames, in order. */
 const OPERATIONS_PER_FRAME_MAX = 1_024;
@@ -43,7 +44,7 @@ export class SessionClient implements SessionListener {
   readonly #transport: SessionTransport;
   readonly #marks = new FrameMarks();
   /** By every number under which a request was asked. */
-  readonly #pending = new Map<number, PendingRequest>();
+  readonly #pending = new PendingTable();
   /** Newest epoch known of each shard. */
   readonly #epochs = new Map<number, number>();
   #changedShards = new Set<number>();
@@ -146,7 +147,7 @@ export class SessionClient implements SessionListener {
     if (this.#closed) return;
     this.#sendQueued();
     this.#closed = true;
-    const left = new Set(this.#pending.values());
+    const left = this.#pending.list();
     this.#pending.clear();
     const failed = shuttingDown();
     for (const request of left) request.fail(failed);
@@ -241,9 +242,10 @@ export class SessionClient implements SessionListener {
     this.#changedShards = new Set();
     const unsent = this.#queue;
     this.#queue = [];
-    const lost: PendingRequest[] = [];
-    for (const [ref, request] of this.#pending)
-      if (ref === request.ref && ref <= this.#sentThroughRef && shards.has(shardOf(request.key))) lost.push(request);
+    const lost = this.#pending
+      .list()
+      .filter(({ ref, key }) => ref <= this.#sentThroughRef && shards.has(shardOf(key)))
+      .toSorted((one, other) => one.ref - other.ref);
     for (const request of lost) if (request.isReclaim) this.#askNewOwner(request);
     this.#observer.onOwnersChanged(shards);
     for (const request of lost) if (!request.isReclaim) this.#askNewOwner(request);

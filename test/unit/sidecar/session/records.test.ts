@@ -3,6 +3,7 @@
  * Method: one inspection with everything in it, one with nothing, and wall clocks out of range.
  */
 import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { lockRecordSchema } from '../../../../src/api/responses.ts';
 import { lockRecordOf, rfc3339 } from '../../../../src/sidecar/session/records.ts';
 
@@ -49,6 +50,18 @@ test('a free lock has nobody', () => {
   const free = { key: 'team/l', holders: [], holderCount: 0, waiters: [], waiterCount: 0, lockDelayRemainingMs: 0 };
   const record = lockRecordOf(free, wallMs);
   expect(record).toMatchObject({ lockId: 'l', held: false, ownerId: null, fencingToken: null, expiresAt: null });
+});
+
+test('a time is the one that the platform would show', () => {
+  const anyMs = fc.double({ min: 0, max: 8.64e15, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(anyMs, { maxLength: 5 }), (moments) => {
+      for (const moment of moments) {
+        expect(rfc3339(moment)).toBe(new Date(moment).toISOString());
+        expect(rfc3339(moment + 1)).toBe(new Date(Math.min(8.64e15, moment + 1)).toISOString());
+      }
+    }),
+  );
 });
 
 test.each([-1e18, 1e18])('a wall clock that shows %d still gives a time', (strangeMs) => {
