@@ -56,6 +56,11 @@ export class ShardEngine {
     return this.#state.waiterCount;
   }
 
+  /** Sessions that are here, or left something behind. */
+  get sessionCount(): number {
+    return this.#state.sessions.size;
+  }
+
   /** Whether only reclaims of pool keys are served. */
   get inGrace(): boolean {
     return this.#state.shard.inGrace;
