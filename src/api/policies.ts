@@ -9,6 +9,8 @@ import {
   type Fairness,
 } from './vocabulary.ts';
 
+const KEY_PATTERN_LENGTH_MAX = 256;
+
 const seconds = (minimum: number, maximumMs: number, description: string) =>
   z
     .int()
@@ -78,6 +80,10 @@ export const lockPoolSpecSchema = z.strictObject({
     LIMITS.ttlMsMax,
     'Longest time to live a hold may ask for, in seconds; it bounds the grace after a crash.',
   ).default(60),
+  keyPattern: z.string().min(1).max(KEY_PATTERN_LENGTH_MAX).optional().meta({
+    description:
+      'Regular expression (RE2) that the whole key of a lock must match, for example order-[0-9]+; any key if absent.',
+  }),
 });
 export type LockPoolSpec = z.output<typeof lockPoolSpecSchema>;
 
@@ -99,6 +105,8 @@ export interface LockPolicy {
   readonly maxWaiters: number;
   readonly expiryPolicy: ExpiryPolicy;
   readonly deadlockPolicy: DeadlockPolicy;
+  /** What the whole key of a pool lock must match (RE2 syntax); `undefined` for any, and for a DistributedLock. */
+  readonly keyPattern?: string | undefined;
 }
 
 /** The policy of a DistributedLock. */
@@ -108,7 +116,7 @@ export function policyOfLock(spec: DistributedLockSpec): LockPolicy {
 
 /** The policy of every key of a LockPool. A default lease longer than the pool's maximum is cut to it. */
 export function policyOfPool(spec: LockPoolSpec): LockPolicy {
-  return policyOf(spec, spec.maxLeaseDurationSeconds * 1000);
+  return { ...policyOf(spec, spec.maxLeaseDurationSeconds * 1000), keyPattern: spec.keyPattern };
 }
 
 function policyOf(spec: Omit<DistributedLockSpec, 'fencing'>, maxLeaseDurationMs: number): LockPolicy {
