@@ -1,3 +1,4 @@
+import { LIMITS } from '../api/limits.ts';
 import { searchDeadlock } from './deadlock.ts';
 import { type Hold, ownerKeyOf } from './hold.ts';
 import { settle } from './grant.ts';
@@ -29,7 +30,11 @@ export function findDeadlock(state: EngineState, waiter: Waiter, nowMs: number):
 /** The cheap question first: does any holder in the way wait for anything at all? */
 function holdersWait(state: EngineState, waiter: Waiter): boolean {
   let looked = 0;
-  for (let hold = waiter.lock.holds.first; hold !== undefined && looked < 1_000; hold = hold.nextInLock, looked++) {
+  for (
+    let hold = waiter.lock.holds.first;
+    hold !== undefined && looked < LIMITS.deadlockSearchMax;
+    hold = hold.nextInLock, looked++
+  ) {
     if (state.waitersByOwner.has(ownerKeyOf(hold.principal, hold.ownerId))) return true;
   }
   return false;
