@@ -1,0 +1,41 @@
+/** Every ownership that any owner process ever decided and told, by key and token. */
+import type { GrantedEvent } from '../../../src/engine/effects.ts';
+
+export interface Grant {
+  readonly event: GrantedEvent;
+  readonly ownerNumber: number;
+  readonly atMs: number;
+  /** Places that the policy gave at that moment. */
+  readonly permits: number;
+  /** Highest token of this lock that any client had been told by then. */
+  readonly tokenFloor: number;
+  toldToClient: boolean;
+  /** Exclusion is not promised any more: ended by force, or its record was destroyed from outside. */
+  isVoid: boolean;
+  /** A twin of its client spoke for it: it may leave with the twin. */
+  isShared: boolean;
+}
+
+export class GrantBook {
+  readonly #grants = new Map<string, Map<number, Grant>>();
+
+  add(grant: Grant): void {
+    const { key, token } = grant.event;
+    let ofKey = this.#grants.get(key);
+    if (ofKey === undefined) this.#grants.set(key, (ofKey = new Map()));
+    ofKey.set(token, grant);
+  }
+
+  find(key: string, token: number): Grant | undefined {
+    return this.#grants.get(key)?.get(token);
+  }
+
+  *all(): IterableIterator<Grant> {
+    for (const ofKey of this.#grants.values()) yield* ofKey.values();
+  }
+
+  /** What was promised until now is not promised any more, as far as `which` says. */
+  void(which: (key: string) => boolean): void {
+    for (const [key, ofKey] of this.#grants) if (which(key)) for (const grant of ofKey.values()) grant.isVoid = true;
+  }
+}

@@ -1,0 +1,190 @@
+/** All checkers behind one door: what happens in the world is told here, and a broken rule ends the run. */
+import { lockKindOf } from '../../src/api/lock-id.ts';
+import type { Operation, Reply, HoldReply } from '../../src/api/operations.ts';
+import type { AuditEvent } from '../../src/engine/effects.ts';
+import type { Lease, StoredLease } from '../../src/kube/lease.ts';
+import { decodeLockLease, decodeShardLease } from '../../src/server/lease-codec.ts';
+import { ExclusionChecker } from './checkers/exclusion.ts';
+import { FairnessChecker } from './checkers/fairness.ts';
+import { GrantBook } from './checkers/grant-book.ts';
+import { LedgerChecker } from './checkers/ledger.ts';
+import { RecordChecker } from './checkers/records.ts';
+import { TokenChecker } from './checkers/tokens.ts';
+import type { ClientHold } from './client-hold.ts';
+import type { Ask, ClientSession } from './client-session.ts';
+import type { Owner } from './owner.ts';
+import type { Simulation } from './simulation.ts';
+import { Violation } from './violation.ts';
+
+interface Reign {
+  readonly ownerNumber: number;
+  readonly epoch: number;
+}
+
+export class Checks {
+  readonly book = new GrantBook();
+  readonly ledger: LedgerChecker;
+  readonly #simulation: Simulation;
+  readonly #exclusion: ExclusionChecker;
+  readonly #tokens: TokenChecker;
+  readonly #records: RecordChecker;
+  readonly #fairness: FairnessChecker;
+  /** Who owns each shard by the store. */
+  readonly #reigns = new Map<number, Reign>();
+
+  constructor(simulation: Simulation) {
+    this.#simulation = simulation;
+    const { coverage } = simulation;
+    this.ledger = new LedgerChecker(this.book);
+    this.#exclusion = new ExclusionChecker(this.book, (mode) =>
+      coverage.hit(mode === 'shared' ? 'sharedTogether' : 'permitsTogether'),
+    );
+    this.#tokens = new TokenChecker(this.book);
+    this.#records = new RecordChecker(simulation.leases, (key) => simulation.shardOf(key));
+    this.#fairness = new FairnessChecker({
+      policyOf: (key) => simulation.policies.settled(key, simulation.world.nowMs),
+      priorityOf: (ownerId) => simulation.priorityOf(ownerId),
+      wasHeardSince: (ownerId, ownerMs) => simulation.wasHeardSince(ownerId, ownerMs),
+    });
+  }
+
+  /** An owner sent a write, whatever becomes of it. */
+  leaseAttempted(lease: Lease): void {
+    if (!lease.metadata.name.startsWith('lock-')) return;
+    const stored = { resourceVersion: '1', uid: '', creationTimestamp: '' };
+    const decoded = decodeLockLease({ ...lease, metadata: { ...lease.metadata, ...stored } });
+    if (decoded.kind === 'lock') this.#guard(() => this.#tokens.attempted(decoded.record));
+  }
+
+  leaseLanded(lease: StoredLease, owner: Owner): void {
+    const { leases, coverage, history } = this.#simulation;
+    const { name } = lease.metadata;
+    const wasDisturbed = leases.disturbed.delete(name);
+    leases.noteLanded(lease);
+    const lock = decodeLockLease(lease);
+    if (lock.kind === 'lock') {
+      history.note(owner.name, `wrote ${name} ${lock.record.counter} ${lock.record.attempt}`);
+      this.#guard(() => this.#tokens.landed(lock.record, wasDisturbed));
+      return;
+    }
+    const shard = decodeShardLease(lease);
+    if (shard.kind !== 'shard') return;
+    const { record } = shard;
+    history.note(owner.name, `wrote ${name} epoch ${record.epoch} grace ${record.graceMs} slots ${record.slots.length}`);
+    const index = Number(name.slice(name.lastIndexOf('-') + 1));
+    const reign = this.#reigns.get(index);
+    if (reign?.epoch === record.epoch && reign.ownerNumber === owner.number) return;
+    if (reign?.ownerNumber === owner.number) coverage.hit('shardRetaken');
+    this.#reigns.set(index, { ownerNumber: owner.number, epoch: record.epoch });
+    this.ledger.reignBegan(index);
+    this.#fairness.forget((key) => this.#simulation.shardOf(key) === index);
+  }
+
+  audited(owner: Owner, shard: number, event: AuditEvent, ownerMs: number): void {
+    this.#guard(() => {
+      this.ledger.tally(owner.number, event);
+      const isReigning = this.#reigns.get(shard)?.ownerNumber === owner.number;
+      this.#note(owner, event);
+      if (event.type === 'granted') {
+        const { key } = event;
+        const grant = {
+          event,
+          ownerNumber: owner.number,
+          atMs: this.#simulation.world.nowMs,
+          permits: this.#simulation.policies.permitsOf(key),
+          tokenFloor: this.#tokens.floorOf(key),
+          toldToClient: false,
+          isVoid: false,
+          isShared: false,
+        };
+        this.#tokens.granted(grant);
+        this.book.add(grant);
+      }
+      if (event.type === 'ended' && (event.reason === 'forceReleased' || event.reason === 'orphaned')) {
+        const grant = this.book.find(event.key, event.token);
+        if (grant !== undefined) grant.isVoid = true;
+      }
+      if (!isReigning) return;
+      this.#fairness.audited(event, ownerMs);
+      if (event.type === 'ended') {
+        this.ledger.ended(shard, event);
+        if (event.acknowledged) this.#exclusion.ended(event, this.#simulation.world.nowMs);
+      }
+    });
+  }
+
+  /** A reply leaves the owner's process. */
+  replyLeaves(owner: Owner, session: ClientSession, reply: Reply): void {
+    if (reply.kind !== 'hold') return;
+    this.#guard(() => {
+      const shard = this.#simulation.shardOf(reply.key);
+      const reign = this.#reigns.get(shard);
+      if (reign?.ownerNumber !== owner.number || reign.epoch !== reply.epoch) {
+        throw new Violation(
+          'grant-before-record',
+          `${owner.name} acknowledges ${reply.key} #${reply.token} in epoch ${reply.epoch}, and the shard is owned by owner${reign?.ownerNumber} in epoch ${reign?.epoch}`,
+          [reply.key, 'owner'],
+        );
+      }
+      const isFirst = this.book.find(reply.key, reply.token)?.toldToClient !== true;
+      this.#records.leaves(reply, isFirst ? session.slot : undefined);
+    });
+  }
+
+  /** A client read a hold. */
+  clientTold(hold: ClientHold, reply: HoldReply, ask: Ask | undefined, wasBelieved: boolean): void {
+    this.#guard(() => {
+      this.#tokens.told(reply, ask?.operation.op === 'acquire' ? ask.askedAtMs : undefined);
+      if (!wasBelieved && hold.isBelieved) this.#exclusion.begins(hold, this.#simulation.world.nowMs);
+    });
+  }
+
+  /** A client believes again in a hold that it took over from its earlier life. */
+  twinSpoke(key: string, token: number): void {
+    const grant = this.book.find(key, token);
+    if (grant !== undefined) grant.isShared = true;
+  }
+
+  sent(operations: readonly Operation[]): void {
+    this.ledger.sent(operations);
+  }
+
+  released(hold: ClientHold): void {
+    this.#tokens.released(hold.key, hold.token, this.#simulation.world.nowMs);
+  }
+
+  /** Records were destroyed from outside: exclusion is not promised for what they named. */
+  voidDurable(key?: string): void {
+    this.book.void((each) => (key === undefined ? lockKindOf(each) === 'lock' : each === key));
+  }
+
+  voidAll(): void {
+    this.book.void(() => true);
+  }
+
+  #note(owner: Owner, event: AuditEvent): void {
+    const { history, coverage } = this.#simulation;
+    if (event.type === 'ended') {
+      if (event.reason === 'expired') coverage.hit('expired');
+      else if (event.reason === 'maxHold') coverage.hit('maxHold');
+      else if (event.reason === 'forceReleased') coverage.hit('forceReleased');
+      history.note(owner.name, `ended ${event.key}#${event.token} ${event.ownerId} ${event.reason}`);
+    } else if (event.type === 'overdue') coverage.hit('overdue');
+    else if (event.type === 'granted')
+      history.note(owner.name, `granted ${event.key}#${event.token} ${event.ownerId} ${event.mode} ${event.ttlMs}`);
+    else if (event.type === 'queued' || event.type === 'waiterLeft')
+      history.note(owner.name, `${event.type} ${event.key} ${event.ownerId}${'why' in event ? ` ${event.why}` : ''}`);
+    else if (event.type === 'reclaimed' || event.type === 'reclaimRefused')
+      history.note(owner.name, `${event.type} ${event.key}#${event.token} ${event.ownerId} ${event.why ?? ''}`);
+    else if (event.type === 'deadlock' && event.victim !== undefined) history.note(owner.name, `breaks ${event.victim}`);
+  }
+
+  /** The product catches nothing here: a violation inside one of its callbacks must end the run, not its promise chain. */
+  #guard(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.#simulation.failWith(error);
+    }
+  }
+}

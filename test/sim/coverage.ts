@@ -1,0 +1,91 @@
+/** How often rare paths were reached. */
+import { RARE_PATHS } from '../../src/engine/effects.ts';
+
+/** Paths the simulator sees itself, beside the engine's own. */
+export const SIMULATED_PATHS = [
+  'storeConflictByEditor',
+  'storeRejected',
+  'storeUnknownLost',
+  'storeUnknownLanded',
+  'storeLandedLate',
+  'leaseEditedByHand',
+  'leaseDeletedByHand',
+  'restoreUnderRunningOwner',
+  'restoreWhileDown',
+  'shardRetaken',
+  'memberLost',
+  'ownerPaused',
+  'ownerPausedInStoreCall',
+  'ownerSuspended',
+  'ownerCrashed',
+  'ownerStopped',
+  'secondOwner',
+  'twoOwnersAlive',
+  'ownerWallStepped',
+  'ownerFatal',
+  'clientPaused',
+  'clientSuspended',
+  'clientFrozen',
+  'clientCrashed',
+  'clientSaidGoodbye',
+  'clientWallStepped',
+  'connectionCut',
+  'connectionResumed',
+  'frameDelayedLong',
+  'staleEpochDiscarded',
+  'strayGrantDisowned',
+  'deadOnArrival',
+  'reclaimSent',
+  'reclaimConfirmed',
+  'reentered',
+  'sharedTogether',
+  'permitsTogether',
+  'requestRepeated',
+  'renewedLate',
+  'renewedShorter',
+  'renewedLonger',
+  'notHeldAnswer',
+  'acquireTimeout',
+  'lockHeld',
+  'queueFull',
+  'lockNotFound',
+  'deadlockUpgrade',
+  'deadlockBroken',
+  'outcomeUnknownAnswer',
+  'unavailableAnswer',
+  'cancelled',
+  'forceReleased',
+  'expired',
+  'maxHold',
+  'overdue',
+  'lostPush',
+  'policyEdited',
+  'policyDeleted',
+  'policyRecreated',
+  'twinRenewed',
+  'sameOwnerAgain',
+] as const;
+export type SimulatedPath = (typeof SIMULATED_PATHS)[number];
+
+export class Coverage {
+  readonly counts = new Map<string, number>();
+
+  hit(path: string, times = 1): void {
+    this.counts.set(path, (this.counts.get(path) ?? 0) + times);
+  }
+
+  add(other: Readonly<Record<string, number>>): void {
+    for (const [path, times] of Object.entries(other)) this.hit(path, times);
+  }
+
+  toRecord(): Record<string, number> {
+    return Object.fromEntries(this.counts);
+  }
+
+  /** Every known path with its count, and those that were never reached. */
+  table(): { readonly rows: readonly (readonly [string, number])[]; readonly missing: readonly string[] } {
+    const paths: string[] = [...RARE_PATHS, ...SIMULATED_PATHS];
+    const rows = paths.map((path) => [path, this.counts.get(path) ?? 0] as const);
+    return { rows, missing: rows.filter(([, count]) => count === 0).map(([path]) => path) };
+  }
+}
