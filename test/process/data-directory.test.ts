@@ -27,14 +27,14 @@ import {
   leaseJournal,
   leasesOf,
   openDataDirectory,
-} from '../../../src/dev/data-directory.ts';
-import { DataDirectoryError, type DataDirectoryProblem } from '../../../src/dev/data-directory-error.ts';
-import { MemoryLeaseStore } from '../../../src/kube/memory-lease-store.ts';
-import { seededRandom } from '../../../src/system/random.ts';
-import { systemTimers } from '../../../src/system/timers.ts';
+} from '../../src/dev/data-directory.ts';
+import { DataDirectoryError, type DataDirectoryProblem } from '../../src/dev/data-directory-error.ts';
+import { MemoryLeaseStore } from '../../src/kube/memory-lease-store.ts';
+import { seededRandom } from '../../src/system/random.ts';
+import { systemTimers } from '../../src/system/timers.ts';
 
 const timers = systemTimers();
-const source = new URL('../../../src', import.meta.url).href;
+const source = new URL('../../src', import.meta.url).href;
 let path = '';
 let file = '';
 const children: ChildProcess[] = [];
