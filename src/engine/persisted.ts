@@ -118,14 +118,17 @@ function conflicted(
   state.audit({ type: 'recordEdited', key: lock.key, text: `attempt ${stored.record.attempt} is not ours` });
   durable.counter = Math.max(durable.counter, stored.record.counter);
   adoptHolders(state, lock, stored.record, nowMs);
-  yieldToRecorded(state, lock, nowMs);
+  yieldToRecorded(state, lock, stored.record.counter, nowMs);
 }
 
-/** What we had decided but told nobody gives way to what is recorded, the latest first; its numbers are spent. */
-function yieldToRecorded(state: EngineState, lock: LockState, nowMs: number): void {
+/**
+ * What we had decided but told nobody gives way to what is recorded: whose number somebody else may have given out, and, the
+ * latest first, whoever has no room beside the recorded holders.
+ */
+function yieldToRecorded(state: EngineState, lock: LockState, recordedCounter: number, nowMs: number): void {
   for (const hold of [...lock.holds].reverse()) {
-    if (!overfull(lock)) return;
-    if (hold.state === 'granting') endHold(state, hold, 'conflict', nowMs);
+    if (hold.state === 'granting' && (hold.token <= recordedCounter || overfull(lock)))
+      endHold(state, hold, 'conflict', nowMs);
   }
 }
 
