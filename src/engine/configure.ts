@@ -33,9 +33,21 @@ function configureLock(state: EngineState, command: ConfigureCommand, nowMs: num
     state.locks.set(command.name, lock);
     return;
   }
+  if (lock.rules.policy === undefined && command.policy !== undefined)
+    limitAdopted(state, lock, command.policy.maxHoldMs);
   lock.rules.policy = command.policy;
   if (lock.durable !== undefined) lock.durable.counter = Math.max(lock.durable.counter, command.counterFloor - 1);
   rulesChanged(state, lock, nowMs);
+}
+
+/** Holds adopted before the rules were known: their longest allowed life, which begins anew at a takeover, is known now. */
+function limitAdopted(state: EngineState, lock: LockState, maxHoldMs = Number.POSITIVE_INFINITY): void {
+  for (const hold of lock.holds) {
+    if (hold.state !== 'adopted' || hold.maxHoldAtMs !== Number.POSITIVE_INFINITY) continue;
+    hold.maxHoldMs = maxHoldMs;
+    hold.maxHoldAtMs = hold.grantedAtMs + maxHoldMs;
+    if (hold.maxHoldAtMs < hold.dueAtMs) state.deadlines.set(hold, hold.maxHoldAtMs);
+  }
 }
 
 function rulesChanged(state: EngineState, lock: LockState, nowMs: number): void {

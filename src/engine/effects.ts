@@ -182,9 +182,9 @@ export interface ReclaimEvent {
   readonly why: string | undefined;
 }
 
-/** Something was found on a Lease that this owner did not write, or a write was refused. */
+/** Something was found on a Lease that this owner did not write, a write was refused, or one landed after refusals. */
 export interface RecordEvent {
-  readonly type: 'recordEdited' | 'recordDeleted' | 'recordRefused';
+  readonly type: 'recordEdited' | 'recordDeleted' | 'recordRefused' | 'recordAccepted';
   /** Key of the lock; `undefined` for the shard's own record. */
   readonly key: string | undefined;
   /** What the store said, for people. */

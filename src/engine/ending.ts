@@ -1,5 +1,6 @@
 import { type EndReason, isAbnormalEnd } from '../api/vocabulary.ts';
 import { markDirty } from './durable.ts';
+import type { EndedEvent } from './effects.ts';
 import type { Hold } from './hold.ts';
 import { LockDelay } from './lock.ts';
 import { takePending } from './pending.ts';
@@ -37,7 +38,7 @@ export function endHold(state: EngineState, hold: Hold, reason: EndReason, nowMs
   }
   if (!acknowledged) state.count('foldedGrant');
   markDirty(state, lock);
-  state.audit({
+  const event: EndedEvent = {
     type: 'ended',
     key: lock.key,
     principal: hold.principal,
@@ -50,7 +51,11 @@ export function endHold(state: EngineState, hold: Hold, reason: EndReason, nowMs
     heldForMs: acknowledged ? nowMs - hold.grantedAtMs : 0,
     sessionId: session?.id ?? 0,
     acknowledged,
-  });
+  };
+  // Written first, told then: after a crash in between the holder has what it had.
+  if (acknowledged && lock.durable !== undefined && (reason === 'forceReleased' || reason === 'orphaned'))
+    lock.durable.acknowledgements.push({ kind: 'ended', event });
+  else state.audit(event);
 }
 
 /** A released request is remembered a while; any other one may be asked again from nothing. */

@@ -2,6 +2,7 @@ import { LIMITS } from '../api/limits.ts';
 import type { HolderInspection, InspectOperation, Inspection, WaiterInspection } from '../api/operations.ts';
 import type { Hold } from './hold.ts';
 import type { LockState } from './lock.ts';
+import { lockDelayRemainingMs } from './refusals.ts';
 import type { Session } from './session.ts';
 import type { EngineState } from './state.ts';
 import type { Waiter } from './waiter.ts';
@@ -39,7 +40,7 @@ export function inspectionOf(state: EngineState, key: string, nowMs: number): In
       .slice(0, LIMITS.waitersShownMax)
       .map((waiter) => waiterOf(waiter, nowMs)),
     waiterCount: lock.waiterCount,
-    lockDelayRemainingMs: Math.max(0, ...(lock.lockDelays?.map((delay) => delay.dueAtMs - nowMs) ?? [])),
+    lockDelayRemainingMs: lockDelayRemainingMs(lock, nowMs),
   };
 }
 

@@ -2,6 +2,7 @@ import type { LockKind } from '../api/lock-id.ts';
 import type { LockPolicy } from '../api/policies.ts';
 import type { Mode } from '../api/vocabulary.ts';
 import type { Deadline } from './deadlines.ts';
+import type { EndedEvent } from './effects.ts';
 import { type Hold, HoldSet } from './hold.ts';
 import type { Session } from './session.ts';
 import { createWaitQueue, type WaitQueue } from './wait-queue.ts';
@@ -25,7 +26,7 @@ export class LockDelay implements Deadline {
 }
 
 /** A reply that must not leave before the record that carries what it says. */
-export type PendingAcknowledgement = PendingDone | PendingExtension;
+export type PendingAcknowledgement = PendingDone | PendingEnd | PendingExtension;
 
 /** A forced end: done once it is on record. */
 export interface PendingDone {
@@ -33,6 +34,12 @@ export interface PendingDone {
   readonly sessionId: number;
   readonly ref: number;
   readonly ended: number;
+}
+
+/** A forced end that is told, to the loser and in the audit, once it is on record. */
+export interface PendingEnd {
+  readonly kind: 'ended';
+  readonly event: EndedEvent;
 }
 
 /** A renewal or re-entry that promises more than is on record: more time, or a memory hold to a session without a slot there. */

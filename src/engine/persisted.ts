@@ -4,7 +4,7 @@ import { markDirty, retryLockWrite } from './durable.ts';
 import { endHold } from './ending.ts';
 import { beginHold, holdReply, settle } from './grant.ts';
 import type { Hold } from './hold.ts';
-import type { DurableState, LockState, PendingAcknowledgement, WriteInFlight } from './lock.ts';
+import type { DurableState, LockState, PendingDone, PendingExtension, WriteInFlight } from './lock.ts';
 import { forgetUnnamedRequests, takePending } from './pending.ts';
 import { answerExtension, refuseExtension } from './promise.ts';
 import { refuseUnrecorded } from './refusals.ts';
@@ -41,23 +41,32 @@ function landed(
   durable.landedCounter = write.counter;
   durable.landedAttempt = write.attempt;
   durable.unknownAttempts = [];
+  if (durable.refusals > 0) state.audit({ type: 'recordAccepted', key: durable.lock.key, text: undefined });
   durable.refusals = 0;
+  // An end comes before the grant that it made room for.
+  for (const acknowledgement of write.acknowledgements) {
+    if (acknowledgement.kind === 'ended') state.audit(acknowledgement.event);
+  }
   for (const hold of write.grants) {
     if (hold.ended) state.count('lateGrant');
     else tellGrant(state, hold, nowMs);
   }
-  for (const acknowledgement of write.acknowledgements) acknowledge(state, acknowledgement, nowMs);
+  for (const acknowledgement of write.acknowledgements) {
+    if (acknowledgement.kind !== 'ended') acknowledge(state, acknowledgement, nowMs);
+  }
 }
 
 function tellGrant(state: EngineState, hold: Hold, nowMs: number): void {
   const pending = takePending(hold);
   beginHold(state, hold, nowMs);
   if (pending.length === 0) state.count('lateGrant');
-  for (const { session, ref, depth } of pending)
+  for (const { session, ref, depth } of pending) {
+    if (depth > 1) state.audit({ type: 'reentered', key: hold.lock.key, token: hold.token, depth });
     state.reply(session.id, holdReply(state, hold, session, ref, depth, nowMs));
+  }
 }
 
-function acknowledge(state: EngineState, acknowledgement: PendingAcknowledgement, nowMs: number): void {
+function acknowledge(state: EngineState, acknowledgement: PendingDone | PendingExtension, nowMs: number): void {
   if (acknowledgement.kind === 'done') {
     state.reply(acknowledgement.sessionId, { kind: 'done', ref: acknowledgement.ref, ended: acknowledgement.ended });
     return;
@@ -99,7 +108,14 @@ function conflicted(
     if (durable.hasLanded) state.audit({ type, key: lock.key, text: command.message });
     return;
   }
-  if (stored.record.counter < durable.landedCounter) {
+  if (durable.unknownAttempts.includes(stored.record.attempt)) {
+    state.count('writeUnknownLanded');
+    return;
+  }
+  // Somebody touched the Lease, but our record on it is the one we wrote.
+  if (stored.record.attempt === durable.landedAttempt && stored.record.counter === durable.landedCounter) return;
+  // Lower than what stood there, or one of our own records that a later one of ours had replaced.
+  if (stored.record.counter < durable.landedCounter || state.shard.isOwnAttempt(stored.record.attempt)) {
     state.frozen = true;
     state.effect({
       kind: 'regressed',
@@ -109,12 +125,6 @@ function conflicted(
     });
     return;
   }
-  if (durable.unknownAttempts.includes(stored.record.attempt)) {
-    state.count('writeUnknownLanded');
-    return;
-  }
-  // Somebody touched the Lease, but our record on it is the one we wrote.
-  if (stored.record.attempt === durable.landedAttempt) return;
   state.audit({ type: 'recordEdited', key: lock.key, text: `attempt ${stored.record.attempt} is not ours` });
   durable.counter = Math.max(durable.counter, stored.record.counter);
   adoptHolders(state, lock, stored.record, nowMs);
@@ -130,6 +140,8 @@ function yieldToRecorded(state: EngineState, lock: LockState, recordedCounter: n
     if (hold.state === 'granting' && (hold.token <= recordedCounter || overfull(lock)))
       endHold(state, hold, 'conflict', nowMs);
   }
+  // Two claims of one lock, both told: nobody's time is extended, both run out.
+  if (overfull(lock)) for (const hold of lock.holds) hold.contested = true;
 }
 
 function overfull(lock: LockState): boolean {
@@ -158,7 +170,7 @@ function unknown(
     if (hold.depth === 0) endHold(state, hold, 'disowned', nowMs);
   }
   for (const acknowledgement of write.acknowledgements) {
-    if (acknowledgement.kind === 'done') durable.acknowledgements.push(acknowledgement);
+    if (acknowledgement.kind !== 'extension') durable.acknowledgements.push(acknowledgement);
     else
       refuseExtension(acknowledgement, (ref) =>
         state.refuseFor(acknowledgement.session.id, ref, 'OUTCOME_UNKNOWN', lock.key),
@@ -183,7 +195,8 @@ function rejected(
   const acknowledgements = [...write.acknowledgements, ...durable.acknowledgements];
   durable.acknowledgements = [];
   for (const acknowledgement of acknowledgements) {
-    if (acknowledgement.kind === 'done') refuseUnrecorded(state, acknowledgement.sessionId, acknowledgement.ref);
+    if (acknowledgement.kind === 'ended') durable.acknowledgements.push(acknowledgement);
+    else if (acknowledgement.kind === 'done') refuseUnrecorded(state, acknowledgement.sessionId, acknowledgement.ref);
     else refuseExtension(acknowledgement, (ref) => refuseUnrecorded(state, acknowledgement.session.id, ref));
   }
   retryLockWrite(state, durable, nowMs);

@@ -18,7 +18,13 @@ export function refuseHeld(state: EngineState, session: Session, ref: number, lo
     holders,
     holderCount: lock.holds.size,
     waiterCount: lock.waiterCount,
+    ...(lock.lockDelays === undefined ? {} : { lockDelayRemainingMs: lockDelayRemainingMs(lock, nowMs) }),
   });
+}
+
+/** Time until the place of an abnormally lost hold is granted again; 0 if none is kept empty. */
+export function lockDelayRemainingMs(lock: LockState, nowMs: number): number {
+  return Math.max(0, ...(lock.lockDelays?.map((delay) => Math.round(delay.dueAtMs - nowMs)) ?? []));
 }
 
 /** The one refusal for a token that is not held: it does not tell a stranger's token from an old one. */

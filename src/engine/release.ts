@@ -20,7 +20,8 @@ export function release(state: EngineState, session: Session, operation: Release
     // Its depth is not on record: to end it here could free the lock under an outer section.
     state.refuse(session.id, operation.ref, 'UNAVAILABLE', {
       reason: 'unclaimed',
-      retryAfterMs: Math.max(250, hold.dueAtMs - nowMs),
+      // The claim comes with the session's first frames.
+      retryAfterMs: Math.min(1_000, Math.max(250, hold.dueAtMs - nowMs)),
     });
     return;
   }

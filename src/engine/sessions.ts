@@ -93,11 +93,22 @@ export function completeReclaim(state: EngineState, command: ReclaimCompleteComm
   const session = state.sessions.get(command.sessionId);
   if (session === undefined || session.connection !== command.connection) return;
   session.reclaimComplete = true;
+  giveUpUnclaimed(state, session, nowMs);
   const { shard } = state;
   shard.inheritedSlots.delete(session.slot);
   if (!shard.inGrace || !shard.graceMayEndEarly || shard.inheritedSlots.size > 0) return;
   state.count('graceEndedEarly');
   endGrace(state, nowMs);
+}
+
+/** What an owner of this session has on record and did not declare, it does not have: its waiting acquires are not behind it. */
+function giveUpUnclaimed(state: EngineState, session: Session, nowMs: number): void {
+  for (const waiter of new Set([...session.waiters.values(), ...session.parked])) {
+    const own = waiter.lock.holds.ofOwner(session.principal, waiter.ownerId);
+    if (own?.state !== 'adopted') continue;
+    endHold(state, own, 'disowned', nowMs);
+    settle(state, waiter.lock, nowMs);
+  }
 }
 
 export function holdsOf(session: Session): Hold[] {

@@ -4,6 +4,8 @@ import type { Session } from './session.ts';
 import type { PendingRevocation, ShardState } from './shard.ts';
 import type { EngineState } from './state.ts';
 
+/** A grace up to this is never lowered: the next grant after an idle time would have to wait for it to be recorded again. */
+const GRACE_KEPT_MS = 15_000;
 /** First pause after a refused write of the shard's record, doubled up to the second. */
 const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 15_000;
@@ -227,8 +229,13 @@ export function reviewGrace(state: EngineState, nowMs: number): void {
   const isHalf = Math.max(shard.longestTtlMs, shard.longestTtlBeforeMs) <= shard.graceMs / 2;
   shard.longestTtlBeforeMs = shard.longestTtlMs;
   shard.longestTtlMs = 0;
-  const isLower = !shard.inGrace && isHalf && shard.wantedGraceMs === shard.graceMs && promisedMs < shard.graceMs;
-  if (isLower) shard.wantedGraceMs = promisedMs;
+  const isLower =
+    !shard.inGrace &&
+    isHalf &&
+    shard.wantedGraceMs === shard.graceMs &&
+    promisedMs < shard.graceMs &&
+    shard.graceMs > GRACE_KEPT_MS;
+  if (isLower) shard.wantedGraceMs = Math.max(promisedMs, GRACE_KEPT_MS);
   if (isLower || shard.droppedSlots.size > 0) requestShardWrite(state);
   if (shard.graceMs > 0) state.deadlines.set(shard.graceReview, nowMs + shard.graceMs);
 }

@@ -183,6 +183,11 @@ export class ShardState {
     );
   }
 
+  /** Whether a write of this incarnation made a record. */
+  isOwnAttempt(attempt: string): boolean {
+    return attempt.startsWith(`${this.incarnation}.${this.shard}.`);
+  }
+
   /** Unique id of a write: nobody else ever uses it, so a read that shows it proves that this write landed. */
   nextAttempt(): string {
     this.attempts++;

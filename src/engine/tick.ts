@@ -13,6 +13,7 @@ import { Waiter } from './waiter.ts';
 
 /** A tick later than this is a stall: renewals may lie unread in the sockets, so expiries are put off by as much. */
 const STALL_MS = 100;
+const SECOND_CHANCE_MS = 1_000;
 
 /** Does everything that is due. */
 export function tick(state: EngineState, command: TickCommand, nowMs: number): void {
@@ -39,7 +40,8 @@ export function noteStall(state: EngineState, stallMs: number, nowMs: number): v
 }
 
 function defer(state: EngineState, hold: Hold, nowMs: number): void {
-  const dueAtMs = Math.max(hold.dueAtMs + state.stall.byMs, nowMs + 1);
+  // At least a moment from now: what was due first would else end with the very tick that found the stall.
+  const dueAtMs = Math.max(hold.dueAtMs + state.stall.byMs, nowMs + Math.min(state.stall.byMs, SECOND_CHANCE_MS));
   hold.stall = state.stall.number;
   hold.deferredMs += dueAtMs - hold.dueAtMs;
   state.deadlines.set(hold, dueAtMs);

@@ -42,6 +42,7 @@ export function logAudit(log: Log, event: AuditEvent): void {
     case 'reclaimed':
     case 'reentered':
     case 'renewed':
+    case 'recordAccepted':
     case 'waiterLeft':
   }
 }

@@ -135,7 +135,8 @@ export class ServerMetrics {
       case 'overdue':
         this.#overdue++;
         return;
-      case 'waiterLeft':
+      case 'recordAccepted':
+    case 'waiterLeft':
       case 'reclaimed':
       case 'reclaimRefused':
       case 'recordEdited':

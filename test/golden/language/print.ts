@@ -63,6 +63,7 @@ function auditText(event: AuditEvent, sessionName: (sessionId: number) => string
       return `reclaimed ${lockId} ${ownerText(event)} token=${event.token}`;
     case 'reclaimRefused':
       return `reclaimRefused ${lockId} ${ownerText(event)} token=${event.token}: ${event.why}`;
+    case 'recordAccepted':
     case 'recordEdited':
     case 'recordDeleted':
     case 'recordRefused':

@@ -79,7 +79,7 @@ describe('an adopted hold that its session has not declared', () => {
     const { world, alice, held } = adopted(3);
     const release = alice.releases(held);
     expect(release.code).toBe('UNAVAILABLE');
-    expect(release.details).toMatchObject({ reason: 'unclaimed', retryAfterMs: 15_000 });
+    expect(release.details).toMatchObject({ reason: 'unclaimed', retryAfterMs: 1_000 });
     alice.renews(held);
     expect(alice.releases(held).code).toBe('UNAVAILABLE');
     expect(world.holders('migrations')).toEqual(['alice']);

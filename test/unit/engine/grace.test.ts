@@ -150,14 +150,23 @@ describe('the grace on record', () => {
   test('is lowered once every longer promise has run out, in steps', () => {
     const { world, alice } = setup();
     alice.releases(alice.tries('jobs/a', { ttlMs: 120_000 }));
-    const short = alice.tries('jobs/b', { ttlMs: 10_000 });
+    const short = alice.tries('jobs/b', { ttlMs: 20_000 });
     for (let step = 0; step < 60; step++) {
       world.passes(6_000);
       alice.renews(short);
       const remainingMs = world.inspect('jobs/b').holders[0]?.remainingMs ?? 0;
       expect(world.shardRecord.graceMs).toBeGreaterThanOrEqual(remainingMs);
     }
-    expect(world.shardRecord.graceMs).toBe(10_000);
+    expect(world.shardRecord.graceMs).toBe(20_000);
+  });
+
+  test('is kept at 15 s in an idle time, so that the next grant need not wait for a record', () => {
+    const { world, alice } = setup();
+    alice.releases(alice.tries('jobs/a', { ttlMs: 120_000 }));
+    for (let step = 0; step < 60; step++) world.passes(10_000);
+    expect(world.shardRecord.graceMs).toBe(15_000);
+    world.writesWait = true;
+    expect(alice.tries('jobs/b', { ttlMs: 15_000 }).isGranted).toBe(true);
   });
 
   test('is not lowered while a long promise is renewed', () => {
@@ -173,13 +182,13 @@ describe('the grace on record', () => {
   test('binds from the moment a lower one is sent: a longer promise then waits for a new record', () => {
     const { world, alice } = setup();
     alice.releases(alice.tries('jobs/a', { ttlMs: 120_000 }));
-    const short = alice.tries('jobs/b', { ttlMs: 10_000 });
+    const short = alice.tries('jobs/b', { ttlMs: 20_000 });
     world.writesWait = true;
     while (world.writes.length === 0) {
       world.passes(6_000);
       alice.renews(short);
     }
-    expect(world.write(undefined).shardRecord.graceMs).toBe(10_000);
+    expect(world.write(undefined).shardRecord.graceMs).toBe(20_000);
     const asked = alice.waits('jobs/c', { ttlMs: 50_000 });
     expect(asked.isWaiting).toBe(true);
     world.write(undefined).lands();
