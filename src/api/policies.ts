@@ -105,7 +105,7 @@ export interface LockPolicy {
   readonly maxWaiters: number;
   readonly expiryPolicy: ExpiryPolicy;
   readonly deadlockPolicy: DeadlockPolicy;
-  /** What the whole key of a pool lock must match (RE2 syntax); `undefined` for any, and for a DistributedLock. */
+  /** What the whole key of a pool lock must match (see `custom-resources/key-pattern.ts`); `undefined` for any, and for a DistributedLock. */
   readonly keyPattern?: string | undefined;
 }
 

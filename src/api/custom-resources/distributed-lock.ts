@@ -3,9 +3,9 @@ import { LIMITS } from '../limits.ts';
 import { type DistributedLockSpec, distributedLockSpecSchema } from '../policies.ts';
 import { modeSchema } from '../vocabulary.ts';
 import { conditionsSchema } from './conditions.ts';
-import { API_VERSION, metadataSchema, nameRule } from './resource.ts';
+import { API_VERSION, metadataSchema, type Named, nameRule, type ResourceRules } from './resource.ts';
 import { maxHoldRule } from './spec-rules.ts';
-import { type TransitionRule, celRuleOf, checkRules } from './validation-rule.ts';
+import { celRuleOf, checkRules, type ValidationRule } from './validation-rule.ts';
 
 const time = z.iso.datetime({ offset: true }).max(64);
 const token = z
@@ -32,16 +32,6 @@ export const holderStatusSchema = z
   })
   .meta({ description: 'One hold of the lock.' });
 export type HolderStatus = z.output<typeof holderStatusSchema>;
-
-/** A recorded token may only grow: it keeps tokens growing when the lock's Lease is gone. */
-const tokenGrows: TransitionRule = {
-  rule: '!has(oldSelf.fencingToken) || (has(self.fencingToken) && int(self.fencingToken) >= int(oldSelf.fencingToken))',
-  message: '`fencingToken` must not become smaller or be removed: a later grant could repeat a token',
-  messageExpression:
-    "'`fencingToken` must be at least ' + oldSelf.fencingToken + ', the largest token recorded: a smaller one could be granted twice'",
-  reason: 'FieldValueInvalid',
-  fieldPath: '.fencingToken',
-};
 
 export const distributedLockStatusSchema = z
   .object({
@@ -75,34 +65,60 @@ export const distributedLockStatusSchema = z
   })
   .meta({
     description: 'The state of the lock as last reported: written on transitions, at most once a second.',
-    'x-kubernetes-validations': [tokenGrows],
   });
 export type DistributedLockStatus = z.output<typeof distributedLockStatusSchema>;
 
-const specRules = [maxHoldRule];
+/** What the rules about a whole lock look at. */
+export interface LockFacts extends Named {
+  readonly status?: { readonly fencingToken?: string | undefined } | undefined;
+}
+
+/** The record of the largest token: it keeps tokens growing when the lock's Lease is gone, so nobody may lower it. */
+const tokenGrows: ValidationRule<LockFacts> = {
+  rule:
+    '!has(oldSelf.status) || !has(oldSelf.status.fencingToken) || (has(self.status) && has(self.status.fencingToken) && ' +
+    'int(self.status.fencingToken) >= int(oldSelf.status.fencingToken))',
+  isMet: ({ status }, old) =>
+    old?.status?.fencingToken === undefined || Number(status?.fencingToken ?? 0) >= Number(old.status.fencingToken),
+  message:
+    '`status.fencingToken` must not become smaller or be removed, or a token could be granted twice; to begin anew, delete the lock and create it again',
+  reason: 'FieldValueInvalid',
+  fieldPath: '.status.fencingToken',
+};
+
+export const DISTRIBUTED_LOCK_RULES: ResourceRules<LockFacts, DistributedLockSpec> = {
+  root: [nameRule, tokenGrows],
+  spec: [maxHoldRule],
+};
+
 const specMeta = {
   description: 'The rules of the lock. Edits apply to grants after them; holds keep what they were promised.',
-  'x-kubernetes-validations': specRules.map(celRuleOf),
+  'x-kubernetes-validations': DISTRIBUTED_LOCK_RULES.spec.map(celRuleOf),
 };
-const rootMeta = {
-  description:
-    'DistributedLock is one lock: whoever holds it has a fencing token, which only grows, and a time to live, which it renews.',
-  'x-kubernetes-validations': [celRuleOf(nameRule)],
+const parts = {
+  apiVersion: z.literal(API_VERSION),
+  kind: z.literal('DistributedLock'),
+  metadata: metadataSchema,
+  status: distributedLockStatusSchema.optional(),
 };
+const checkSpec = checkRules(DISTRIBUTED_LOCK_RULES.spec);
+const checkRoot = checkRules(DISTRIBUTED_LOCK_RULES.root);
 
 /** A DistributedLock as the API server stores it. Fields that this version does not know are dropped. */
 export const distributedLockSchema = z
   .object({
-    apiVersion: z.literal(API_VERSION),
-    kind: z.literal('DistributedLock'),
-    metadata: metadataSchema,
-    spec: z
-      .object(distributedLockSpecSchema.shape)
-      .superRefine(checkRules<DistributedLockSpec>(specRules))
-      .prefault({})
-      .meta(specMeta),
-    status: distributedLockStatusSchema.optional(),
+    ...parts,
+    spec: z.object(distributedLockSpecSchema.shape).superRefine(checkSpec).prefault({}).meta(specMeta),
   })
-  .superRefine(checkRules([nameRule]))
-  .meta(rootMeta);
+  .superRefine(checkRoot)
+  .meta({
+    description:
+      'DistributedLock is one lock: whoever holds it has a fencing token, which only grows, and a time to live, which it renews.',
+    'x-kubernetes-validations': DISTRIBUTED_LOCK_RULES.root.map(celRuleOf),
+  });
 export type DistributedLock = z.output<typeof distributedLockSchema>;
+
+/** A DistributedLock as a person writes it: a field of the spec that nobody knows is a mistake. */
+export const distributedLockManifestSchema = z
+  .object({ ...parts, spec: distributedLockSpecSchema.superRefine(checkSpec).prefault({}) })
+  .superRefine(checkRoot);

@@ -22,6 +22,17 @@ export const metadataSchema = z.looseObject({
 });
 export type Metadata = z.output<typeof metadataSchema>;
 
+/** What every rule about a whole object may look at. */
+export interface Named {
+  readonly metadata: { readonly name: string };
+}
+
+/** The rules of a kind: about the whole object, and about its spec. */
+export interface ResourceRules<Resource, Spec> {
+  readonly root: readonly ValidationRule<Resource>[];
+  readonly spec: readonly ValidationRule<Spec>[];
+}
+
 const LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
 const label = new RegExp(LABEL);
 
@@ -29,7 +40,7 @@ const label = new RegExp(LABEL);
  * A name stands in lock ids (`name`, `pool/key`), label values and names of Leases, so it is a DNS-1123 label. The API server
  * by itself takes names of up to 253 characters, with dots.
  */
-export const nameRule: ValidationRule<{ readonly metadata: Metadata }> = {
+export const nameRule: ValidationRule<Named> = {
   rule: `self.metadata.name.size() <= ${LIMITS.nameLengthMax} && self.metadata.name.matches('${LABEL}')`,
   isMet: ({ metadata }) => metadata.name.length <= LIMITS.nameLengthMax && label.test(metadata.name),
   message: `\`metadata.name\` ({metadata.name}) must be at most ${LIMITS.nameLengthMax} lower-case letters, digits and inner hyphens (a DNS-1123 label), since it is part of lock ids`,

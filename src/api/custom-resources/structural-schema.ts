@@ -60,10 +60,17 @@ function nodeOf(json: JsonSchema): StructuralSchema {
   // Moments are checked by their format; the pattern that zod adds for them is long and says the same.
   if (node['format'] === 'date-time') delete node['pattern'];
   if (node['type'] === 'integer') node['format'] = 'int64';
+  // The API server holds a default against the rules as it stands, before the defaults within are filled in.
+  if (node['type'] === 'object' && 'default' in node) node['default'] = defaultsIn(node as unknown as StructuralSchema);
   const order = (key: string) => KEY_ORDER.indexOf(key);
   return Object.fromEntries(
     Object.entries(node).sort(([left], [right]) => order(left) - order(right)),
   ) as unknown as StructuralSchema;
+}
+
+function defaultsIn({ properties }: StructuralSchema): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(properties ?? {}).filter(([, child]) => child.default !== undefined);
+  return Object.fromEntries(entries.map(([name, child]) => [name, child.default]));
 }
 
 /** What a reader looks for first stands first; rules and children come last, in the order of the schema. */
