@@ -9,11 +9,13 @@ import type { AuditEvent, RarePath } from '../engine/effects.ts';
 import type { ShardEngine } from '../engine/engine.ts';
 import type { LeaseStore } from '../kube/lease-store.ts';
 import type { Clock } from '../system/clock.ts';
+import { disposable } from '../system/disposables.ts';
 import type { Log } from '../system/logger.ts';
 import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
 import { logAudit, lostPushOf } from './audit.ts';
 import { MemoryConnection } from './memory-connection.ts';
+import { PoolCounts, type PoolCount } from './pool-counts.ts';
 import { type ConnectionHost, type ConnectionIdentity, ServerConnection } from './server-connection.ts';
 import type { GaugeSource, ServerMetrics } from './server-metrics.ts';
 import type { ShardDriver } from './shard-driver.ts';
@@ -41,10 +43,20 @@ export interface LockServerOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
+/** Who wants to know what happens to locks in this process. Called on the path of every operation; must not throw. */
+export interface ServerObserver {
+  /** Every audit event, in order for each lock. */
+  onAudit(shard: number, event: AuditEvent): void;
+  /** A shard was taken, for the first time or anew. */
+  onOwned(shard: number): void;
+}
+
 interface Configured {
   readonly resource: 'lock' | 'pool';
   readonly name: string;
   readonly policy: LockPolicy;
+  /** Lowest number that the next token may have, beside what is recorded and what the wall clock says. */
+  readonly counterFloor: number;
 }
 
 /**
@@ -59,6 +71,8 @@ export class LockServer implements AsyncDisposable {
   readonly #connections = new Map<number, ServerConnection>();
   readonly #connectionHost: ConnectionHost;
   readonly #configured = new Map<string, Configured>();
+  readonly #observers = new Set<ServerObserver>();
+  readonly #poolCounts = new PoolCounts();
   readonly #freeSlots: number[] = [];
   #slotsGiven = 0;
   #sessionsGiven = 0;
@@ -128,14 +142,42 @@ export class LockServer implements AsyncDisposable {
     return connection;
   }
 
-  /** Sets, changes or (`undefined`) closes the rules of a DistributedLock. `name` is `namespace/name`. */
-  configureLock(name: string, policy: LockPolicy | undefined): void {
-    this.#configure('lock', name, policy);
+  get shardCount(): number {
+    return this.#shardCount;
+  }
+
+  /** Whether this process is the granter of the shard's locks at present. */
+  owns(shard: number): boolean {
+    return this.#ownership.driver(shard) !== undefined;
+  }
+
+  /**
+   * Sets, changes or (`undefined`) closes the rules of a DistributedLock. `name` is `namespace/name`. No token below
+   * `counterFloor` is given out from then on: a record kept elsewhere may know of more tokens than a Lease that was lost.
+   */
+  configureLock(name: string, policy: LockPolicy | undefined, counterFloor = 0): void {
+    this.#configure('lock', name, policy, counterFloor);
   }
 
   /** Sets, changes or (`undefined`) closes the rules of a LockPool. `name` is `namespace/name`. */
   configurePool(name: string, policy: LockPolicy | undefined): void {
-    this.#configure('pool', name, policy);
+    this.#configure('pool', name, policy, 0);
+  }
+
+  /** Whether a lock or pool has rules at present. */
+  hasRules(resource: 'lock' | 'pool', name: string): boolean {
+    return this.#configured.has(`${resource} ${name}`);
+  }
+
+  /** Tells `observer` of everything from now on, until the answer is disposed. */
+  observe(observer: ServerObserver): Disposable {
+    this.#observers.add(observer);
+    return disposable(() => this.#observers.delete(observer));
+  }
+
+  /** Numbers of a LockPool, `namespace/name`, over the shards owned now. */
+  poolCount(name: string): PoolCount {
+    return this.#poolCounts.of(name, (key) => this.inspect(key)?.waiterCount ?? 0);
   }
 
   /** A lock as it stands; `undefined` if there is no such lock, or its shard is not owned now. */
@@ -188,20 +230,23 @@ export class LockServer implements AsyncDisposable {
     await this.#ownership[Symbol.asyncDispose]();
   }
 
-  #configure(resource: 'lock' | 'pool', name: string, policy: LockPolicy | undefined): void {
+  #configure(resource: 'lock' | 'pool', name: string, policy: LockPolicy | undefined, counterFloor: number): void {
     const id = `${resource} ${name}`;
     if (policy === undefined) this.#configured.delete(id);
-    else this.#configured.set(id, { resource, name, policy });
-    if (resource === 'lock') {
-      this.#submit(shardOf(name, this.#shardCount), this.#configureCommand(resource, name, policy));
-    } else {
-      for (let shard = 0; shard < this.#shardCount; shard++)
-        this.#submit(shard, this.#configureCommand(resource, name, policy));
-    }
+    else this.#configured.set(id, { resource, name, policy, counterFloor });
+    const command = this.#configureCommand(resource, name, policy, counterFloor);
+    if (resource === 'lock') this.#submit(shardOf(name, this.#shardCount), command);
+    else for (let shard = 0; shard < this.#shardCount; shard++) this.#submit(shard, command);
   }
 
-  #configureCommand(resource: 'lock' | 'pool', name: string, policy: LockPolicy | undefined): Command {
-    return { kind: 'configure', resource, name, policy, counterFloor: this.#ownership.counterFloor(name) };
+  #configureCommand(
+    resource: 'lock' | 'pool',
+    name: string,
+    policy: LockPolicy | undefined,
+    counterFloor: number,
+  ): Command {
+    const floor = Math.max(counterFloor, this.#ownership.counterFloor(name));
+    return { kind: 'configure', resource, name, policy, counterFloor: floor };
   }
 
   #beforeAcquire(key: string): void {
@@ -218,11 +263,13 @@ export class LockServer implements AsyncDisposable {
 
   /** A shard was taken, for the first time or anew: its rules first, then its sessions, which reclaim what they hold. */
   #owned(shard: number, driver: ShardDriver): void {
-    for (const { resource, name, policy } of this.#configured.values()) {
+    this.#poolCounts.begin(shard);
+    for (const { resource, name, policy, counterFloor } of this.#configured.values()) {
       if (resource === 'pool' || shardOf(name, this.#shardCount) === shard)
-        driver.submit(this.#configureCommand(resource, name, policy));
+        driver.submit(this.#configureCommand(resource, name, policy, counterFloor));
     }
     for (const connection of this.#connections.values()) connection.shardOwned(shard, driver.engine.epoch);
+    for (const observer of this.#observers) observer.onOwned(shard);
   }
 
   #reply(sessionId: number, reply: Reply): void {
@@ -234,6 +281,8 @@ export class LockServer implements AsyncDisposable {
     const { metrics, onAudit, log } = this.#options;
     metrics?.audit(event);
     onAudit?.(shard, event);
+    this.#poolCounts.count(shard, event);
+    for (const observer of this.#observers) observer.onAudit(shard, event);
     logAudit(log, event);
     const push: LostPush | undefined = lostPushOf(event, this.#ownership.driver(shard)?.engine.epoch ?? 0);
     if (push !== undefined && event.type === 'ended') this.#connections.get(event.sessionId)?.deliverLost(push);
