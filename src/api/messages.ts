@@ -55,8 +55,12 @@ const MESSAGES: Readonly<Record<ErrorCode, (details: ErrorDetails) => string>> =
     `The request is larger than ${limitOf(details, 'is allowed')}. Send fewer locks or less metadata in one request.`,
   UNSUPPORTED_MEDIA_TYPE: () =>
     "The body is not JSON. Send it with the header content-type: application/json; with curl add -H 'content-type: application/json'.",
-  LOCK_HELD: (details) =>
-    `${capitalised(lockOf(details))} is held${holdersOf(details)}${queueOf(details)}. Try again later, or send timeoutMs to wait in the queue.`,
+  LOCK_HELD: (details) => {
+    const delay = numberOf(details['lockDelayRemainingMs']);
+    if (delay !== undefined && details['holderCount'] === 0)
+      return `${capitalised(lockOf(details))} lost its last holder without a release, and its lock delay keeps it free for another ${durationOf(delay)}${queueOf(details)}. Try again then, or send timeoutMs to wait in the queue.`;
+    return `${capitalised(lockOf(details))} is held${holdersOf(details)}${queueOf(details)}. Try again later, or send timeoutMs to wait in the queue.`;
+  },
   ACQUIRE_TIMEOUT: (details) => {
     const waited = numberOf(details['waitedMs']);
     return `${capitalised(lockOf(details))} was not granted within ${waited === undefined ? 'timeoutMs' : durationOf(waited)}${queueOf(details)}. Try again, or wait longer with a larger timeoutMs.`;

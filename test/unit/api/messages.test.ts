@@ -35,6 +35,11 @@ describe('names what is known', () => {
       /held by a \(shared\) for 5 ms, b \(shared\) for 5 ms, c \(shared\) for 5 ms and 247 more; 1 waits in its queue/,
     ],
     ['LOCK_HELD', lock, /is held\. Try again later/],
+    [
+      'LOCK_HELD',
+      { ...lock, holders: [], holderCount: 0, lockDelayRemainingMs: 2_000 },
+      /lock delay keeps it free for another 2 s/,
+    ],
     ['ACQUIRE_TIMEOUT', { ...lock, waitedMs: 30_000, waiterCount: 0 }, /not granted within 30 s\. .*larger timeoutMs/],
     ['LOCK_NOT_FOUND', lock, /does not exist\. Create a DistributedLock or LockPool/],
     [
