@@ -35,7 +35,7 @@ export class Checks {
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
     const { coverage } = simulation;
-    this.ledger = new LedgerChecker(this.book);
+    this.ledger = new LedgerChecker(this.book, (id) => simulation.leases.landedTokens.has(id));
     this.#exclusion = new ExclusionChecker(this.book, (mode) =>
       coverage.hit(mode === 'shared' ? 'sharedTogether' : 'permitsTogether'),
     );

@@ -48,7 +48,7 @@ export class ClientSession {
   #lastSentMs = -Infinity;
   #link: Link | undefined;
   #welcomed = false;
-  #beating = false;
+  #beatTimer: Disposable | undefined;
   #watching = false;
   closed = false;
 
@@ -220,7 +220,9 @@ export class ClientSession {
       return;
     }
     if (ask === undefined && hold === undefined) {
-      if (this.#given.has(id)) return;
+      // A repetition that is under way may be answered with this very hold.
+      if (this.#given.has(id) || this.isAcquiring(reply.key, reply.ownerId)) return;
+      this.#given.add(id);
       coverage.hit('strayGrantDisowned');
       const { key, token, ownerId } = reply;
       this.#transmitOperations([{ op: 'release', ref: ++this.#ref, key, token, ownerId, disowned: true }]);
@@ -323,15 +325,15 @@ export class ClientSession {
 
   /** Tells the owners that this session is there, as long as it waits. */
   #beat(): void {
-    if (this.#beating || this.closed) return;
+    if (this.closed) return;
     let periodMs = Number.POSITIVE_INFINITY;
     for (const { operation } of this.asks.values())
       if (operation.op === 'acquire') periodMs = Math.min(periodMs, 1_000, (operation.ttlMs ?? 4_000) / 10);
+    this.#beatTimer?.[Symbol.dispose]();
     if (periodMs === Number.POSITIVE_INFINITY) return;
-    this.#beating = true;
     const { process } = this.client;
-    process.after(Math.max(1, this.#lastSentMs + periodMs - process.monotonicMs()), () => {
-      this.#beating = false;
+    const restMs = this.#lastSentMs + periodMs - process.monotonicMs();
+    this.#beatTimer = process.after(this.#welcomed ? Math.max(1, restMs) : periodMs, () => {
       if (process.monotonicMs() - this.#lastSentMs >= periodMs - 0.001) this.#transmitOperations([]);
       this.#beat();
     });

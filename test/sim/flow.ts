@@ -64,9 +64,10 @@ export class Flow {
       requestId,
       metadata: undefined,
     };
-    for (let attempt = 0; attempt < RETRIES_MAX && !session.closed; attempt++) {
+    let withdrawn = false;
+    for (let attempt = 0; attempt < RETRIES_MAX && !session.closed && !withdrawn; attempt++) {
       const answer = await session.ask(operation, requestId !== undefined, (ask) => {
-        if (attempt === 0) this.#disturb(ask, operation);
+        if (attempt === 0) this.#disturb(ask, operation, () => (withdrawn = true));
       });
       if (answer.kind === 'hold') return this.#entered(answer);
       const retry = this.#noteRefusal(answer);
@@ -77,7 +78,7 @@ export class Flow {
   }
 
   /** Repeats the request while it waits, or withdraws it. */
-  #disturb(ask: Ask, operation: Unsent): void {
+  #disturb(ask: Ask, operation: Unsent, onWithdrawn: () => void): void {
     const { activity, client, session } = this;
     const { coverage } = client.simulation;
     if (activity.named && activity.repeatAfterMs > 0) {
@@ -91,6 +92,7 @@ export class Flow {
     client.process.after(giveUpMs, () => {
       if (session.closed || ask.done) return;
       if (activity.cancelAfterMs > 0) coverage.hit('cancelled');
+      onWithdrawn();
       session.withdraw(ask);
     });
   }
