@@ -43,8 +43,8 @@ export interface PrinterColumn {
   readonly type: 'string' | 'integer' | 'date';
   readonly jsonPath: string;
   readonly description: string;
-  /** Above 0: only with `-o wide`. */
-  readonly priority: 0 | 1;
+  /** 1: only with `-o wide`. Absent otherwise: a 0 is dropped by the API server, and the file would differ from it for ever. */
+  readonly priority?: 1;
 }
 
 /** What the group adds to a cluster: DistributedLock and LockPool. Made anew by each call; the YAML in `crds/` is this. */
@@ -140,7 +140,7 @@ function definitionOf(kind: {
 type ColumnArguments = readonly [name: string, type: PrinterColumn['type'], jsonPath: string, description: string];
 
 function column(...[name, type, jsonPath, description]: ColumnArguments): PrinterColumn {
-  return { name, type, jsonPath, description, priority: 0 };
+  return { name, type, jsonPath, description };
 }
 
 function wideColumn(...given: ColumnArguments): PrinterColumn {
