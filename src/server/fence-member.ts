@@ -13,18 +13,21 @@ export interface FenceOptions {
    * lock on its own data directory excludes.
    */
   readonly isKnownDead: (incarnation: string) => boolean;
+  /** False once the taker is no owner any more itself: it then fences nobody. */
+  readonly isWanted: () => boolean;
 }
 
 /**
  * Makes sure that an incarnation can never again renew its member Lease: sees the Lease unchanged for its whole duration, as
  * measured here, and empties it by a compare-and-swap on that very version. Any other version seen restarts the observation,
- * so a live member is never fenced. Resolves when it is done or was done before; retries what the store does not answer.
+ * so a live member is never fenced. Resolves when it is done or was done before, or is not wanted any more; retries what the
+ * store does not answer.
  */
 export async function fenceMember(options: FenceOptions, incarnation: string): Promise<void> {
   const { store, namespace, timers } = options;
   const name = memberLeaseName(incarnation);
   const pause = (delayMs: number) => new Promise<void>((resolve) => timers.after(delayMs, resolve));
-  for (;;) {
+  while (options.isWanted()) {
     try {
       const seen = await store.get(namespace, name);
       if (seen === undefined || seen.spec.holderIdentity !== incarnation) return;
@@ -33,6 +36,7 @@ export async function fenceMember(options: FenceOptions, incarnation: string): P
         const after = await store.get(namespace, name);
         if (after?.metadata.resourceVersion !== seen.metadata.resourceVersion) continue;
       }
+      if (!options.isWanted()) return;
       await store.update({ metadata: seen.metadata, spec: { ...seen.spec, holderIdentity: undefined } });
       return;
     } catch (error) {

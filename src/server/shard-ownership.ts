@@ -55,6 +55,8 @@ export class ShardOwnership implements AsyncDisposable {
   readonly #seenCounters = new Map<string, number>();
   readonly #deadIncarnations = new Set<string>();
   #member: Member | undefined;
+  /** Never rejects. */
+  #rejoining: Promise<void> | undefined;
   #stopped = false;
 
   constructor(options: ShardOwnershipOptions) {
@@ -71,6 +73,8 @@ export class ShardOwnership implements AsyncDisposable {
   async start(): Promise<void> {
     await agreeOnLayout(this.#takeover, this.#options.shardCount);
     await this.#join();
+    // The authority may have been lost on the way; then the next incarnation is at it.
+    await this.#rejoining;
   }
 
   driver(shard: number): ShardDriver | undefined {
@@ -113,6 +117,8 @@ export class ShardOwnership implements AsyncDisposable {
         this.#drivers.map((_, shard) => shard),
       );
     } catch (error) {
+      // Its authority was lost meanwhile: the next incarnation is at work, and this failure is of no interest.
+      if (this.#member !== member) return;
       this.#member = undefined;
       this.#deadIncarnations.add(member.incarnation);
       await member[Symbol.asyncDispose]();
@@ -128,10 +134,12 @@ export class ShardOwnership implements AsyncDisposable {
     const taken: TakenShard[] = [];
     for (let first = 0; first < shards.length; first += TAKEOVERS_AT_ONCE) {
       const group = shards.slice(first, first + TAKEOVERS_AT_ONCE);
-      taken.push(...(await Promise.all(group.map((shard) => this.#win(member, shard)))));
+      const won = await Promise.all(group.map((shard) => this.#win(member, shard)));
+      if (!this.#isCurrent(member)) return;
+      taken.push(...won.filter((each) => each !== undefined));
     }
     const locks = await readLocks(this.#takeover, this.#options.shardCount);
-    if (this.#stopped || this.#member !== member) return;
+    if (!this.#isCurrent(member)) return;
     for (const { start, lease } of taken) {
       const driver: ShardDriver = new ShardDriver({
         ...this.#options,
@@ -149,8 +157,14 @@ export class ShardOwnership implements AsyncDisposable {
     }
   }
 
-  #win(member: Member, shard: number): Promise<TakenShard> {
-    return takeOverShard(this.#takeover, shard, member.incarnation, this.#memories[shard] as ShardMemory);
+  /** `undefined` once the member is not this process's life any more: its successor is at the same shards then. */
+  #win(member: Member, shard: number): Promise<TakenShard | undefined> {
+    const memory = this.#memories[shard] as ShardMemory;
+    return takeOverShard(this.#takeover, shard, member.incarnation, memory, () => this.#isCurrent(member));
+  }
+
+  #isCurrent(member: Member): boolean {
+    return !this.#stopped && this.#member === member && member.authority() !== 'lost';
   }
 
   #adopt(driver: ShardDriver, locks: readonly FoundLock[]): void {
@@ -170,7 +184,7 @@ export class ShardOwnership implements AsyncDisposable {
       driver.drop();
       this.#drivers[driver.engine.shard] = undefined;
     }
-    if (!this.#stopped) void this.#rejoin();
+    if (!this.#stopped) this.#rejoining = this.#rejoin();
   }
 
   async #rejoin(): Promise<void> {

@@ -75,7 +75,8 @@ export async function agreeOnLayout(options: TakeoverOptions, shardCount: number
 }
 
 /**
- * Makes `incarnation` the owner of a shard: fences the member that owned it, then writes the shard's Lease with a new epoch and
+ * Makes `incarnation` the owner of a shard, or answers `undefined` once `isWanted` says that it must not be any more: a taker
+ * that has lost its own authority would only fight its successor. Fences the member that owned it, then writes the shard's Lease with a new epoch and
  * a fresh block of tokens by compare-and-swap. What was recorded for reclaims (grace, slots, revocations) is kept.
  */
 export async function takeOverShard(
@@ -83,15 +84,17 @@ export async function takeOverShard(
   shard: number,
   incarnation: string,
   memory: ShardMemory,
-): Promise<TakenShard> {
+  isWanted: () => boolean,
+): Promise<TakenShard | undefined> {
   const { store, namespace, clock, timers, log } = options;
-  for (let attempts = 1; ; attempts++) {
+  for (let attempts = 1; isWanted(); attempts++) {
     try {
       const found = await store.get(namespace, shardLeaseName(shard));
       const decoded = found === undefined ? undefined : decodeShardLease(found);
       if (decoded !== undefined && decoded.kind !== 'shard') throw undecodable(decoded);
       if (decoded?.incarnation !== undefined && decoded.incarnation !== incarnation) {
-        await fenceMember(options, decoded.incarnation);
+        await fenceMember({ ...options, isWanted }, decoded.incarnation);
+        if (!isWanted()) return undefined;
       }
       const tokenNext = firstMemoryToken(decoded?.record.counter ?? 0, memory.lastToken, clock.wallMs());
       const record: ShardRecord = {
@@ -114,6 +117,7 @@ export async function takeOverShard(
       await new Promise<void>((resolve) => timers.after(250, resolve));
     }
   }
+  return undefined;
 }
 
 function taken(
