@@ -1,34 +1,11 @@
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { lockIdProblem } from '../api/lock-id.ts';
-import {
-  distributedLockSpecSchema,
-  type LockPolicy,
-  lockPoolSpecSchema,
-  policyOfLock,
-  policyOfPool,
-} from '../api/policies.ts';
+import { distributedLockManifestSchema } from '../api/custom-resources/distributed-lock.ts';
+import { lockPoolManifestSchema } from '../api/custom-resources/lock-pool.ts';
+import { type LockPolicy, policyOfLock, policyOfPool } from '../api/policies.ts';
 
-export const API_VERSION = 'lockkeeper.dev/v1alpha1';
-
-const nameSchema = z.string().refine((name) => !name.includes('/') && lockIdProblem(name) === undefined, {
-  message: 'must be lower-case letters, digits and inner hyphens, at most 63 (a DNS-1123 label)',
-});
-const metadataSchema = z.looseObject({ name: nameSchema, namespace: nameSchema.default('default') });
-const manifestSchema = z.discriminatedUnion('kind', [
-  z.looseObject({
-    apiVersion: z.literal(API_VERSION),
-    kind: z.literal('DistributedLock'),
-    metadata: metadataSchema,
-    spec: distributedLockSpecSchema.prefault({}),
-  }),
-  z.looseObject({
-    apiVersion: z.literal(API_VERSION),
-    kind: z.literal('LockPool'),
-    metadata: metadataSchema,
-    spec: lockPoolSpecSchema.prefault({}),
-  }),
-]);
+const NAMESPACE_DEFAULT = 'default';
+const manifestSchema = z.discriminatedUnion('kind', [distributedLockManifestSchema, lockPoolManifestSchema]);
 
 /** The rules that one manifest declares. */
 export interface DeclaredRules {
@@ -58,11 +35,11 @@ export function readManifests(text: string): {
         problems.push(`${where}: ${issue.path.join('.') || 'the document'}: ${issue.message}`);
       continue;
     }
-    const { kind, metadata, spec } = parsed.data;
-    const name = `${metadata.namespace}/${metadata.name}`;
-    if (kind === 'DistributedLock')
-      rules.push({ resource: 'lock', name, policy: policyOfLock(distributedLockSpecSchema.parse(spec)) });
-    else rules.push({ resource: 'pool', name, policy: policyOfPool(lockPoolSpecSchema.parse(spec)) });
+    const manifest = parsed.data;
+    const name = `${manifest.metadata.namespace ?? NAMESPACE_DEFAULT}/${manifest.metadata.name}`;
+    if (manifest.kind === 'DistributedLock')
+      rules.push({ resource: 'lock', name, policy: policyOfLock(manifest.spec) });
+    else rules.push({ resource: 'pool', name, policy: policyOfPool(manifest.spec) });
   }
   return { rules, problems };
 }

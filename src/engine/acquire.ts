@@ -1,4 +1,5 @@
 import { LIMITS } from '../api/limits.ts';
+import { policyNameOf } from '../api/lock-id.ts';
 import type { AcquireOperation } from '../api/operations.ts';
 import type { LockPolicy } from '../api/policies.ts';
 import { findDeadlock } from './break-deadlock.ts';
@@ -31,7 +32,7 @@ export function acquire(state: EngineState, session: Session, operation: Acquire
     state.refuseFor(session.id, operation.ref, 'LOCK_NOT_FOUND', operation.key);
     return;
   }
-  const problem = problemOf(operation, policy);
+  const problem = problemOf(operation, lock, policy);
   if (problem !== undefined) {
     state.refuse(session.id, operation.ref, 'INVALID_ARGUMENT', problem);
   } else if (session.holdCount >= LIMITS.holdsPerSessionMax) {
@@ -47,7 +48,15 @@ export function acquire(state: EngineState, session: Session, operation: Acquire
   settle(state, lock, nowMs);
 }
 
-function problemOf(operation: AcquireOperation, policy: LockPolicy): { field: string; problem: string } | undefined {
+function problemOf(
+  operation: AcquireOperation,
+  lock: LockState,
+  policy: LockPolicy,
+): { field: string; problem: string } | undefined {
+  const { takesKey } = lock.rules;
+  if (takesKey !== undefined && !takesKey(lock.key.slice(policyNameOf(lock.key).length + 1))) {
+    return { field: 'lockId', problem: `this pool takes only keys that match ${policy.keyPattern}` };
+  }
   if (operation.ttlMs !== undefined && operation.ttlMs > policy.maxLeaseDurationMs) {
     return {
       field: 'ttlMs',
@@ -74,8 +83,9 @@ function joinOwnHold(
 ): boolean {
   const { ref, requestId } = operation;
   if (own.state === 'adopted') {
-    // Its session has declared everything it has, and not this one: a new ownership, in the same write.
-    if (session.reclaimComplete) endHold(state, own, 'disowned', nowMs);
+    // Its session has declared everything it has, and not this one: a new ownership, in the same write. Unless somebody renewed
+    // it, and so was promised its time.
+    if (session.reclaimComplete && own.session === undefined) endHold(state, own, 'disowned', nowMs);
     return false;
   }
   if (own.contested || own.ending) return false;

@@ -1,3 +1,4 @@
+import { compileKeyPattern } from '../api/custom-resources/key-pattern.ts';
 import { policyNameOf } from '../api/lock-id.ts';
 import type { ConfigureCommand } from './commands.ts';
 import { settle } from './grant.ts';
@@ -18,6 +19,8 @@ export function configure(state: EngineState, command: ConfigureCommand, nowMs: 
 function configurePool(state: EngineState, command: ConfigureCommand, nowMs: number): void {
   const rules: Rules = state.pools.get(command.name) ?? { policy: undefined };
   rules.policy = command.policy;
+  const pattern = command.policy?.keyPattern;
+  rules.takesKey = pattern === undefined ? undefined : compileKeyPattern(pattern);
   state.pools.set(command.name, rules);
   for (const lock of [...state.locks.values()]) {
     if (lock.kind === 'pool' && policyNameOf(lock.key) === command.name) rulesChanged(state, lock, nowMs);

@@ -104,6 +104,8 @@ export class DurableState implements Deadline {
 /** The rules of one lock, or those that all keys of a pool share. `policy` is `undefined` once the custom resource is gone. */
 export interface Rules {
   policy: LockPolicy | undefined;
+  /** For a pool with a `keyPattern`: whether it takes a key (the part after the slash). */
+  takesKey?: ((key: string) => boolean) | undefined;
 }
 
 /** One lock: its rules, its holds, its waiters. A pool key without any of them is forgotten; its tokens still only grow. */

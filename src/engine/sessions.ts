@@ -105,7 +105,7 @@ export function completeReclaim(state: EngineState, command: ReclaimCompleteComm
 function giveUpUnclaimed(state: EngineState, session: Session, nowMs: number): void {
   for (const waiter of new Set([...session.waiters.values(), ...session.parked])) {
     const own = waiter.lock.holds.ofOwner(session.principal, waiter.ownerId);
-    if (own?.state !== 'adopted') continue;
+    if (own?.state !== 'adopted' || own.session !== undefined) continue;
     endHold(state, own, 'disowned', nowMs);
     settle(state, waiter.lock, nowMs);
   }

@@ -153,3 +153,18 @@ test('a higher floor for the counter is never lowered again', () => {
   world.lock('fresh');
   expect(alice.tries('fresh').token).toBe(900);
 });
+
+describe('the key pattern of a pool', () => {
+  test('refuses keys that do not match, by name of the field; an edit of it counts for new requests only', () => {
+    const { world, alice, bob } = setup();
+    world.pool('jobs', { keyPattern: 'order-[0-9]+' });
+    expect(alice.tries('jobs/order-42').isGranted).toBe(true);
+    const refused = bob.tries('jobs/invoice-7');
+    expect(refused.code).toBe('INVALID_ARGUMENT');
+    expect(refused.details).toMatchObject({ field: 'lockId' });
+    world.pool('jobs', { keyPattern: 'invoice-[0-9]+' });
+    expect(bob.tries('jobs/invoice-7').isGranted).toBe(true);
+    expect(world.holders('jobs/order-42')).toEqual(['alice']);
+    expect(world.inspect('jobs/invoice-8').holderCount).toBe(0);
+  });
+});
