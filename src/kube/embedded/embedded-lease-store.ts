@@ -16,16 +16,28 @@ import type { Draft } from './draft.ts';
 import { keyOf } from './object-key.ts';
 import { type ObjectLog, assertNotAborted } from './object-log.ts';
 
+export interface EmbeddedLeaseStoreOptions {
+  /** For `creationTimestamp`. */
+  readonly clock: Clock;
+  /** For `uid`. */
+  readonly random: Random;
+  /** Runs as part of each creation; may record more changes, or throw to refuse. */
+  readonly beforeCreation?: ((draft: Draft, namespace: string) => void) | undefined;
+}
+
 /** The Leases among the objects of a log, as the store of Leases that the lock server takes. */
 export class EmbeddedLeaseStore implements LeaseStore {
   readonly #log: ObjectLog;
   readonly #clock: Clock;
   readonly #random: Random;
 
-  constructor(log: ObjectLog, { clock, random }: { readonly clock: Clock; readonly random: Random }) {
+  readonly #beforeCreation: ((draft: Draft, namespace: string) => void) | undefined;
+
+  constructor(log: ObjectLog, { clock, random, beforeCreation }: EmbeddedLeaseStoreOptions) {
     this.#log = log;
     this.#clock = clock;
     this.#random = random;
+    this.#beforeCreation = beforeCreation;
   }
 
   async get(namespace: string, name: string, options: CallOptions = {}): Promise<StoredLease | undefined> {
@@ -49,6 +61,7 @@ export class EmbeddedLeaseStore implements LeaseStore {
       if (copy.metadata.resourceVersion !== '') throw rejected(400, 'A Lease to create must have no resourceVersion.');
       assertValid(copy);
       if (draft.find(LEASES, keyOf(copy)) !== undefined) throw conflict(`The Lease ${keyOf(copy)} exists already.`);
+      this.#beforeCreation?.(draft, copy.metadata.namespace);
       const [uid, creationTimestamp] = [this.#random.uuid(), formatTime(this.#clock.wallMs())];
       const created = freezeLease(copy, { resourceVersion: draft.nextVersion(), uid, creationTimestamp });
       return draft.record({ type: 'ADDED', resource: LEASES, object: leaseObject(created), previous: undefined });
@@ -107,9 +120,14 @@ export function leaseOf(object: StoredObject): StoredLease {
 /** A Lease as an object among others. */
 export function leaseObject(lease: StoredLease): StoredObject {
   const { metadata, spec } = lease;
-  const object = Object.freeze({ apiVersion: 'coordination.k8s.io/v1', kind: LEASE_KIND, metadata, spec });
-  leases.set(object as StoredObject, lease);
-  return object as StoredObject;
+  const object = Object.freeze({
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: LEASE_KIND,
+    metadata,
+    spec,
+  }) as unknown as StoredObject;
+  leases.set(object, lease);
+  return object;
 }
 
 /** Made once for each object, which is frozen. */

@@ -1,0 +1,193 @@
+import { EVENTS, LEASES, NAMESPACES, type StoredObject } from '../kube-object.ts';
+import { type Lease, isMicroTime } from '../lease.ts';
+import type { Cause } from './api-error.ts';
+import { AGE_COLUMN, type ApiResource, type Column, NAME_COLUMN } from './api-resource.ts';
+import { objectOf, textOf } from './json.ts';
+import { METADATA_SCHEMA, labelProblem, subdomainProblem } from './metadata-rules.ts';
+import type { Schema } from './schema.ts';
+
+const text = (description: string): Schema => ({ type: 'string', description });
+const objectSchema = (description: string, properties: Readonly<Record<string, Schema>>): Schema => ({
+  type: 'object',
+  description,
+  properties: { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: METADATA_SCHEMA, ...properties },
+});
+const column = (name: string, description: string, cellOf: Column['cellOf'], more: Partial<Column> = {}): Column => ({
+  name,
+  type: 'string',
+  description,
+  priority: 0,
+  cellOf,
+  ...more,
+});
+const plain = {
+  categories: [],
+  builtIn: true,
+  hasStatus: false,
+  hasGeneration: false,
+  unconditionalUpdate: false,
+  selectableFields: [],
+  fieldValues: () => ({}),
+  nameProblem: subdomainProblem,
+  moreCauses: () => [],
+} as const;
+
+const leases: ApiResource = {
+  ...plain,
+  type: LEASES,
+  singular: 'lease',
+  shortNames: [],
+  schema: objectSchema('Lease defines a lease concept.', {
+    spec: {
+      type: 'object',
+      description: 'Who holds, since when, for how long.',
+      properties: {
+        holderIdentity: text('Who holds the lease.'),
+        leaseDurationSeconds: {
+          type: 'integer',
+          format: 'int32',
+          description: 'Seconds that others must wait after renewTime before they take it.',
+        },
+        acquireTime: text('When the current holder took it.'),
+        renewTime: text('When the holder wrote it last.'),
+        leaseTransitions: { type: 'integer', format: 'int32', description: 'How often the holder changed.' },
+        strategy: text('Strategy of a coordinated leader election.'),
+        preferredHolder: text('Who should get it next.'),
+      },
+    },
+  }),
+  columns: [
+    NAME_COLUMN,
+    column('Holder', 'Who holds the lease.', (object) => objectOf(object['spec'])['holderIdentity']),
+    AGE_COLUMN,
+  ],
+  moreCauses: ({ spec }) => leaseCauses(objectOf(spec)),
+};
+
+function leaseCauses(spec: Lease['spec']): readonly Cause[] {
+  const causes: Cause[] = [];
+  const invalid = (field: string, value: unknown, why: string) =>
+    causes.push({
+      reason: 'FieldValueInvalid',
+      field: `spec.${field}`,
+      message: `Invalid value: ${JSON.stringify(value)}: ${why}`,
+    });
+  const { leaseDurationSeconds, leaseTransitions } = spec;
+  if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0)
+    invalid('leaseDurationSeconds', leaseDurationSeconds, 'must be greater than 0');
+  if (leaseTransitions !== undefined && leaseTransitions < 0)
+    invalid('leaseTransitions', leaseTransitions, 'must be greater than or equal to 0');
+  for (const field of ['acquireTime', 'renewTime'] as const) {
+    const time = spec[field];
+    if (time !== undefined && !isMicroTime(time)) invalid(field, time, 'must be RFC 3339 with six digits of a second');
+  }
+  return causes;
+}
+
+const namespaces: ApiResource = {
+  ...plain,
+  type: NAMESPACES,
+  singular: 'namespace',
+  shortNames: ['ns'],
+  hasStatus: true,
+  unconditionalUpdate: true,
+  nameProblem: labelProblem,
+  schema: objectSchema('Namespace provides a scope for Names.', {
+    spec: { type: 'object', properties: { finalizers: { type: 'array', items: { type: 'string' } } } },
+    status: {
+      type: 'object',
+      properties: {
+        phase: text('Active or Terminating.'),
+        conditions: { type: 'array', items: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      },
+    },
+  }),
+  columns: [
+    NAME_COLUMN,
+    column('Status', 'Active or Terminating.', (object) => objectOf(object['status'])['phase']),
+    AGE_COLUMN,
+  ],
+  selectableFields: ['status.phase'],
+  fieldValues: (object) => ({ 'status.phase': textOf(objectOf(object['status'])['phase']) ?? '' }),
+};
+
+const reference: Schema = {
+  type: 'object',
+  properties: Object.fromEntries(
+    ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map((name) => [
+      name,
+      { type: 'string' },
+    ]),
+  ),
+};
+
+const INVOLVED = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'] as const;
+const involved = (object: StoredObject) => objectOf(object['involvedObject']);
+const lastSeen = (object: StoredObject) =>
+  object['lastTimestamp'] ?? object['eventTime'] ?? object['firstTimestamp'] ?? object.metadata.creationTimestamp;
+
+const events: ApiResource = {
+  ...plain,
+  type: EVENTS,
+  singular: 'event',
+  shortNames: ['ev'],
+  unconditionalUpdate: true,
+  schema: objectSchema('Event is a report of an event somewhere in the cluster.', {
+    involvedObject: reference,
+    reason: text('Why, in one word.'),
+    message: text('What happened.'),
+    source: { type: 'object', properties: { component: { type: 'string' }, host: { type: 'string' } } },
+    firstTimestamp: { type: 'string', nullable: true },
+    lastTimestamp: { type: 'string', nullable: true },
+    count: { type: 'integer', format: 'int32' },
+    type: text('Normal or Warning.'),
+    eventTime: { type: 'string', nullable: true },
+    series: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+    action: { type: 'string' },
+    related: reference,
+    reportingComponent: { type: 'string' },
+    reportingInstance: { type: 'string' },
+  }),
+  columns: [
+    column('Last Seen', 'When it happened last.', lastSeen, { type: 'date' }),
+    column('Type', 'Normal or Warning.', (object) => object['type']),
+    column('Reason', 'Why, in one word.', (object) => object['reason']),
+    column('Object', 'What it is about.', (object) => {
+      const { kind, name } = involved(object);
+      return `${String(kind ?? '').toLowerCase()}/${String(name ?? '')}`;
+    }),
+    column(
+      'Source',
+      'Who reported it.',
+      (object) => {
+        const component = objectOf(object['source'])['component'];
+        return component ?? object['reportingComponent'];
+      },
+      { priority: 1 },
+    ),
+    column('Message', 'What happened.', (object) => String(object['message'] ?? '').trim()),
+    column('First Seen', 'When it happened first.', (object) => object['firstTimestamp'] ?? lastSeen(object), {
+      type: 'date',
+      priority: 1,
+    }),
+    column('Count', 'How often it happened.', (object) => object['count'] ?? 1, { type: 'integer', priority: 1 }),
+    { ...NAME_COLUMN, priority: 1 },
+  ],
+  selectableFields: [
+    ...INVOLVED.map((name) => `involvedObject.${name}`),
+    'reason',
+    'type',
+    'source',
+    'reportingComponent',
+  ],
+  fieldValues: (object) => ({
+    ...Object.fromEntries(INVOLVED.map((name) => [`involvedObject.${name}`, textOf(involved(object)[name]) ?? ''])),
+    reason: textOf(object['reason']) ?? '',
+    type: textOf(object['type']) ?? '',
+    source: textOf(objectOf(object['source'])['component']) ?? '',
+    reportingComponent: textOf(object['reportingComponent']) ?? '',
+  }),
+};
+
+/** The built-in kinds that the embedded API serves. */
+export const BUILT_IN_RESOURCES: readonly ApiResource[] = [namespaces, events, leases];

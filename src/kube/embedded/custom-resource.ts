@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { AGE_COLUMN, type ApiResource, type Column, NAME_COLUMN } from './api-resource.ts';
+import { jsonPath } from './json-path.ts';
+import { METADATA_SCHEMA, subdomainProblem } from './metadata-rules.ts';
+import type { Schema } from './schema.ts';
+
+/** What is read of a CustomResourceDefinition of apiextensions.k8s.io/v1. */
+const definitionSchema = z.object({
+  kind: z.literal('CustomResourceDefinition'),
+  spec: z.object({
+    group: z.string().min(1),
+    scope: z.enum(['Namespaced', 'Cluster']),
+    names: z.object({
+      plural: z.string().min(1),
+      singular: z.string().optional(),
+      kind: z.string().min(1),
+      shortNames: z.array(z.string()).default([]),
+      categories: z.array(z.string()).default([]),
+    }),
+    versions: z
+      .array(
+        z.object({
+          name: z.string().min(1),
+          served: z.boolean(),
+          storage: z.boolean(),
+          schema: z.object({ openAPIV3Schema: z.custom<Schema>((value) => typeof value === 'object') }),
+          subresources: z.object({ status: z.object({}).optional() }).optional(),
+          selectableFields: z.array(z.object({ jsonPath: z.string() })).default([]),
+          additionalPrinterColumns: z
+            .array(
+              z.object({
+                name: z.string(),
+                type: z.enum(['string', 'integer', 'number', 'boolean', 'date']),
+                format: z.string().optional(),
+                description: z.string().default(''),
+                priority: z.number().int().default(0),
+                jsonPath: z.string(),
+              }),
+            )
+            .optional(),
+        }),
+      )
+      .min(1),
+  }),
+});
+
+/** The kind that a CustomResourceDefinition defines, in its storage version. Throws a ZodError for what is none. */
+export function customResource(definition: unknown): ApiResource {
+  const { group, scope, names, versions } = definitionSchema.parse(definition).spec;
+  const version = versions.find(({ storage }) => storage) ?? versions[0];
+  if (version === undefined) throw new RangeError(`${names.kind} has no version.`);
+  const fields = version.selectableFields.map((field) => ({
+    name: field.jsonPath.replace(/^\./, ''),
+    valueOf: jsonPath(field.jsonPath),
+  }));
+  const { openAPIV3Schema: schema } = version.schema;
+  return {
+    type: { group, version: version.name, plural: names.plural, kind: names.kind, namespaced: scope === 'Namespaced' },
+    singular: names.singular ?? names.kind.toLowerCase(),
+    shortNames: names.shortNames,
+    categories: names.categories,
+    schema: {
+      ...schema,
+      properties: {
+        ...schema.properties,
+        apiVersion: { type: 'string', description: 'Group and version of the kind.' },
+        kind: { type: 'string', description: 'Kind of the object.' },
+        metadata: METADATA_SCHEMA,
+      },
+    },
+    builtIn: false,
+    hasStatus: version.subresources?.status !== undefined,
+    hasGeneration: true,
+    unconditionalUpdate: false,
+    columns: [NAME_COLUMN, ...(version.additionalPrinterColumns?.map(columnOf) ?? [AGE_COLUMN])],
+    selectableFields: fields.map(({ name }) => name),
+    fieldValues: (object) =>
+      Object.fromEntries(fields.map(({ name, valueOf }) => [name, String(valueOf(object)[0] ?? '')])),
+    nameProblem: subdomainProblem,
+    moreCauses: () => [],
+  };
+}
+
+function columnOf(column: Omit<Column, 'cellOf'> & { readonly jsonPath: string }): Column {
+  const { jsonPath: path, ...rest } = column;
+  const valueOf = jsonPath(path);
+  return { ...rest, cellOf: (object) => valueOf(object)[0] };
+}
