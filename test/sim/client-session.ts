@@ -183,7 +183,11 @@ export class ClientSession {
     if (reply.kind === 'queued') {
       if (ask !== undefined) ask.queuedAtMs ??= this.client.simulation.world.nowMs;
     } else if (reply.kind === 'hold') this.#onHold(reply, ask);
-    else if (ask !== undefined && ask.refs.at(-1) === reply.ref) this.#settle(ask, reply);
+    else {
+      if (ask !== undefined && ask.refs.at(-1) === reply.ref) this.#settle(ask, reply);
+      // A replica that owns nothing answers so; another one may own.
+      if (reply.kind === 'error' && reply.details['reason'] === 'noAuthority' && !link.owner.isReady) this.reconnect();
+    }
   }
 
   #onWelcome(link: Link): void {

@@ -89,6 +89,7 @@ async function probeBy(client: SimClient): Promise<string | undefined> {
   const ownerId = `c${client.planned.index}.probe`;
   if (session === undefined) return undefined;
   await session.ask({ op: 'forceRelease', key, reason: 'probe', by: 'probe' }, true);
+  let last = '';
   for (let attempt = 0; attempt < 20; attempt++) {
     const requestId = `probe${client.planned.index}.${attempt}`;
     const answer = await session.ask(
@@ -102,10 +103,11 @@ async function probeBy(client: SimClient): Promise<string | undefined> {
       await session.ask({ op: 'release', key, token: answer.token, ownerId, leaveDepth: 0 }, true);
       return undefined;
     }
-    if (answer.kind === 'error' && !RETRIED.includes(answer.code)) return answer.code;
+    if (answer.kind === 'error' && !RETRIED.includes(answer.code)) return `${key} ${answer.code}`;
+    last = JSON.stringify(answer);
     await client.sleep(client.chance.between(500, 3_000));
   }
-  return 'no answer but UNAVAILABLE';
+  return `${key} ${last}`;
 }
 
 /** Everybody leaves; after the longest time to live nothing may be left. */

@@ -18,8 +18,9 @@ interface Waiting {
 
 interface Line {
   waiting: Waiting[];
-  /** Owner's time of the last end of an exclusive hold or grant of one: later readers are no part of the present phase. */
+  /** Owner's time at which the present phase began: readers that came later are no part of it. */
   phaseFromMs: number;
+  lastMode: 'exclusive' | 'shared';
   /** Owners that stood here twice at once: which of their requests an event means cannot be told. */
   readonly unclear: Set<string>;
   order: number;
@@ -83,9 +84,10 @@ export class FairnessChecker {
     const arrivedMs = ownerMs - waitedMs;
     if (policy !== undefined && !line.unclear.has(ownerId)) {
       if (mode === 'exclusive') this.#checkWriter(line, event, own, arrivedMs, policy);
-      else this.#checkReader(line, event, arrivedMs);
+      else if (line.lastMode === 'shared') this.#checkReader(line, event, arrivedMs);
     }
-    if (mode === 'exclusive') line.phaseFromMs = ownerMs;
+    if (mode === 'exclusive' || line.lastMode === 'exclusive') line.phaseFromMs = Math.max(ownerMs, line.phaseFromMs);
+    line.lastMode = mode;
   }
 
   #checkWriter(line: Line, { key, ownerId }: GrantedEvent, own: Waiting | undefined, arrivedMs: number, policy: LockPolicy): void {
@@ -122,7 +124,7 @@ export class FairnessChecker {
   #lineOf(key: string): Line {
     let line = this.#lines.get(key);
     if (line === undefined) {
-      line = { waiting: [], phaseFromMs: Number.NEGATIVE_INFINITY, unclear: new Set(), order: 0 };
+      line = { waiting: [], phaseFromMs: Number.NEGATIVE_INFINITY, lastMode: 'shared', unclear: new Set(), order: 0 };
       this.#lines.set(key, line);
     }
     return line;
