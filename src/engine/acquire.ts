@@ -93,7 +93,8 @@ function joinOwnHold(
     state.refuseFor(session.id, ref, 'DEADLOCK', operation.key, { reason: 'upgrade' });
     return true;
   }
-  if (!policy.reentrant) return false;
+  // What reached its longest life ends with the next tick: to join it would be a grant that is over already.
+  if (!policy.reentrant || nowMs >= own.maxHoldAtMs) return false;
   if (!mayDeepen(state, session, ref, own)) return true;
   if (own.state === 'held') {
     promiseTime(state, session, own, ref, operation.ttlMs ?? own.ttlMs, { requestId }, nowMs);
