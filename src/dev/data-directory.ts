@@ -15,6 +15,8 @@ import { dirname, join, resolve } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { LEASE_KIND, type StoredLease } from '../kube/lease.ts';
+import type { ObjectChange as ObjectChangeOfStore, ObjectJournal } from '../kube/embedded/object-log.ts';
+import { EVENTS, type KubeObject } from '../kube/kube-object.ts';
 import type { LeaseJournal } from '../kube/memory-lease-store.ts';
 import type { Timers } from '../system/timers.ts';
 import { DataDirectoryError, OWNER_FILE_NAME, appendError, damaged, openingError } from './data-directory-error.ts';
@@ -211,6 +213,33 @@ export function leaseJournal(directory: DataDirectory): LeaseJournal {
 /** The Leases that `leaseJournal` kept. Their checksums were verified at opening. */
 export function leasesOf(content: DataDirectoryContent): StoredLease[] {
   return content.objects.filter(({ kind }) => kind === LEASE_KIND).map(({ json }) => JSON.parse(json) as StoredLease);
+}
+
+/** The journal of an embedded store that keeps all kinds but Events, which are gone with their process. */
+export function objectJournal(directory: DataDirectory): ObjectJournal {
+  return {
+    append: async (changes) => {
+      const kept = changes.filter(({ resource }) => resource !== EVENTS);
+      if (kept.length > 0) await directory.append(kept.map(keptChange));
+    },
+  };
+}
+
+function keptChange({ type, resource, object }: ObjectChangeOfStore): ObjectChange {
+  const { namespace = '', name, resourceVersion } = object.metadata;
+  const key = { kind: resource.kind, namespace, name, resourceVersion };
+  return type === 'DELETED'
+    ? { type: 'delete', object: key }
+    : { type: 'put', object: { ...key, json: JSON.stringify(object) } };
+}
+
+/** What `objectJournal` or `leaseJournal` kept; a store leaves out what is of another kind than its own. */
+export function objectsOf(content: DataDirectoryContent): KubeObject[] {
+  return content.objects.flatMap(({ kind, json }) => {
+    const object = JSON.parse(json) as KubeObject;
+    const named = kind === LEASE_KIND ? { apiVersion: 'coordination.k8s.io/v1', kind, ...object } : object;
+    return named.kind === kind ? [named] : [];
+  });
 }
 
 interface ObjectRow {

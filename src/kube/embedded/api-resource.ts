@@ -34,10 +34,10 @@ export interface ApiResource {
   readonly columns: readonly Column[];
   /** What a field selector may name, besides `metadata.name` and `metadata.namespace`. */
   readonly selectableFields: readonly string[];
-  fieldValues(object: StoredObject): FieldValues;
-  nameProblem(name: string): string | undefined;
+  readonly fieldValues: (object: StoredObject) => FieldValues;
+  readonly nameProblem: (name: string) => string | undefined;
   /** What the schema cannot say. */
-  moreCauses(object: KubeObject): readonly Cause[];
+  readonly moreCauses: (object: KubeObject) => readonly Cause[];
 }
 
 export const NAME_COLUMN: Column = {

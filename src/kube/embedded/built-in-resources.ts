@@ -154,7 +154,7 @@ const events: ApiResource = {
     column('Reason', 'Why, in one word.', (object) => object['reason']),
     column('Object', 'What it is about.', (object) => {
       const { kind, name } = involved(object);
-      return `${String(kind ?? '').toLowerCase()}/${String(name ?? '')}`;
+      return `${(textOf(kind) ?? '').toLowerCase()}/${textOf(name) ?? ''}`;
     }),
     column(
       'Source',
@@ -165,7 +165,7 @@ const events: ApiResource = {
       },
       { priority: 1 },
     ),
-    column('Message', 'What happened.', (object) => String(object['message'] ?? '').trim()),
+    column('Message', 'What happened.', (object) => (textOf(object['message']) ?? '').trim()),
     column('First Seen', 'When it happened first.', (object) => object['firstTimestamp'] ?? lastSeen(object), {
       type: 'date',
       priority: 1,

@@ -33,16 +33,10 @@ export function ruleCauses(value: unknown, schema: Schema, path: string, old: un
 const OLD_SELF = /\boldSelf\b/;
 
 function messageOf({ reason }: Rule, value: unknown, problem: string): string {
-  switch (reason) {
-    case 'FieldValueForbidden':
-      return `Forbidden: ${problem}`;
-    case 'FieldValueRequired':
-      return `Required value: ${problem}`;
-    case 'FieldValueDuplicate':
-      return `Duplicate value: ${JSON.stringify(value)}`;
-    default:
-      return `Invalid value: ${JSON.stringify(value)}: ${problem}`;
-  }
+  if (reason === 'FieldValueForbidden') return `Forbidden: ${problem}`;
+  if (reason === 'FieldValueRequired') return `Required value: ${problem}`;
+  if (reason === 'FieldValueDuplicate') return `Duplicate value: ${JSON.stringify(value)}`;
+  return `Invalid value: ${JSON.stringify(value)}: ${problem}`;
 }
 
 /** Why the rule is broken, in its own words; `undefined` if it holds. A rule that cannot be evaluated is broken, as in an API server. */

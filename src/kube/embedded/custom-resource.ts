@@ -75,10 +75,15 @@ export function customResource(definition: unknown): ApiResource {
     columns: [NAME_COLUMN, ...(version.additionalPrinterColumns?.map(columnOf) ?? [AGE_COLUMN])],
     selectableFields: fields.map(({ name }) => name),
     fieldValues: (object) =>
-      Object.fromEntries(fields.map(({ name, valueOf }) => [name, String(valueOf(object)[0] ?? '')])),
+      Object.fromEntries(fields.map(({ name, valueOf }) => [name, fieldText(valueOf(object)[0])])),
     nameProblem: subdomainProblem,
     moreCauses: () => [],
   };
+}
+
+/** How a field selector compares it: texts, numbers and booleans; what is absent is empty. */
+function fieldText(value: unknown): string {
+  return typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);
 }
 
 function columnOf(column: Omit<Column, 'cellOf'> & { readonly jsonPath: string }): Column {

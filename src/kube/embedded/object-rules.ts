@@ -83,7 +83,7 @@ function shapedObject(resource: ApiResource, proposed: unknown, onUnknownFields?
   if (!isObject(proposed)) throw badRequest(`A ${type.kind} is a JSON object.`);
   const named = { apiVersion, kind: type.kind, ...proposed };
   if (named.apiVersion !== apiVersion || named.kind !== type.kind) {
-    const found = `${String(named.apiVersion)}, Kind=${String(named.kind)}`;
+    const found = `${named.apiVersion}, Kind=${named.kind}`;
     throw badRequest(
       `${found} was sent where ${apiVersion}, Kind=${type.kind} is served; the apiVersion and kind of the object must be these`,
     );
@@ -113,7 +113,7 @@ function withoutServerFields(metadata: KubeMetadata): KubeMetadata {
 function withOneHalf(current: StoredObject, proposed: KubeObject, subresource: 'status' | undefined): KubeObject {
   const [rest, half] = subresource === 'status' ? [current, proposed] : [proposed, current];
   const { status: _replaced, ...others } = rest;
-  return { ...others, ...(half['status'] === undefined ? {} : { status: half['status'] }) } as unknown as KubeObject;
+  return { ...others, ...(half['status'] === undefined ? {} : { status: half['status'] }) };
 }
 
 function assertSameObject({ type }: ApiResource, current: StoredObject, proposed: KubeObject): void {

@@ -63,7 +63,7 @@ function enumCauses(value: unknown, schema: Schema, field: string): Cause[] {
 
 function textCauses(value: string, schema: Schema, path: string): Cause[] {
   const causes: Cause[] = [];
-  const length = [...value].length;
+  const length = Array.from(value).length;
   if (schema.minLength !== undefined && length < schema.minLength)
     causes.push(invalid(path, value, `${path} in body should be at least ${schema.minLength} chars long`));
   if (schema.maxLength !== undefined && length > schema.maxLength)

@@ -111,10 +111,10 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     'content-type': answer.contentType ?? 'application/json',
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-cache, private',
-    ...(answer.code === 429 || answer.code === 503 ? { 'retry-after': '1' } : {}),
-    ...(warnings.length === 0 ? {} : { warning: warnings.map((each) => `299 - ${JSON.stringify(each)}`) }),
+    ...((answer.code === 429 || answer.code === 503) && { 'retry-after': '1' }),
+    ...(warnings.length > 0 && { warning: warnings.map((each) => `299 - ${JSON.stringify(each)}`).join(', ') }),
     // What is left of a body that was too long is not read.
-    ...(answer.code === 413 ? { connection: 'close' } : {}),
+    ...(answer.code === 413 && { connection: 'close' }),
   };
   response.writeHead(answer.code, headers);
   response.end(request.method === 'HEAD' ? undefined : text);

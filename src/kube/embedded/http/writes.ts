@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { NAMESPACES, type KubeObject, type StoredObject } from '../../kube-object.ts';
-import { ApiError, badRequest } from '../api-error.ts';
+import { ApiError, badRequest, invalid } from '../api-error.ts';
 import type { DeleteOptions, EmbeddedStore, WriteOptions } from '../embedded-store.ts';
 import { isObject, objectOf, textOf } from '../json.ts';
 import { jsonPatch } from '../json-patch.ts';
@@ -33,9 +33,13 @@ export async function put(write: WriteRequest): Promise<Answer> {
   if (name === undefined) throw methodNotAllowed('update');
   const object = objectBody(await readBody(write.request));
   if (!resource.unconditionalUpdate && (object.metadata.resourceVersion ?? '') === '')
-    throw badRequest(
-      `${resource.type.kind} "${name}" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update`,
-    );
+    throw invalid(resource.type, name, [
+      {
+        reason: 'FieldValueInvalid',
+        field: 'metadata.resourceVersion',
+        message: 'Invalid value: 0x0: must be specified for an update',
+      },
+    ]);
   const warnings: string[] = [];
   const updated = await store.modify(resource.type, namespace, name, () => object, writeOptions(write, warnings));
   return { code: 200, body: updated, warnings };
