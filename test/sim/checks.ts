@@ -95,6 +95,7 @@ export class Checks {
           tokenFloor: this.#tokens.floorOf(key),
           toldToClient: false,
           isVoid: false,
+          isForcedToEnd: false,
           isShared: false,
         };
         this.#tokens.granted(grant);
@@ -102,7 +103,10 @@ export class Checks {
       }
       if (event.type === 'ended' && (event.reason === 'forceReleased' || event.reason === 'orphaned')) {
         const grant = this.book.find(event.key, event.token);
-        if (grant !== undefined) grant.isVoid = true;
+        if (grant !== undefined) {
+          grant.isVoid = true;
+          grant.isForcedToEnd ||= isReigning;
+        }
       }
       if (!isReigning) return;
       this.#fairness.audited(event, ownerMs);
@@ -115,8 +119,18 @@ export class Checks {
 
   /** A reply leaves the owner's process. */
   replyLeaves(owner: Owner, session: ClientSession, reply: Reply): void {
+    if (session.supersededRefs.has(reply.ref) && !(reply.kind === 'error' && reply.code === 'UNAVAILABLE'))
+      this.#simulation.fail('superseded-frame', `${session.client.name} is answered ${reply.kind} (${reply.ref})`, [
+        `${session.client.name} `,
+      ]);
     if (reply.kind !== 'hold') return;
     this.#guard(() => {
+      const told = this.book.find(reply.key, reply.token);
+      if (told?.isForcedToEnd === true && this.#simulation.restoredAtMs === -Infinity)
+        throw new Violation('forced-end-undone', `${reply.key} #${reply.token} was ended by force and is held again`, [
+          reply.key,
+          'owner',
+        ]);
       const shard = this.#simulation.shardOf(reply.key);
       const reign = this.#reigns.get(shard);
       if (reign?.ownerNumber !== owner.number || reign.epoch !== reply.epoch) {

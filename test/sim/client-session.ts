@@ -51,6 +51,9 @@ export class ClientSession {
   #beatTimer: Disposable | undefined;
   #watching = false;
   closed = false;
+  /** For the checkers: the newest connection that an owner accepted, and requests that came later over an older one. */
+  newestAtOwner = 0;
+  readonly supersededRefs = new Set<number>();
 
   constructor(client: SimClient, id: number, slot: number) {
     this.client = client;

@@ -164,7 +164,8 @@ function happenToRecords(simulation: Simulation, event: PlannedEvent): void {
 function forceRelease(simulation: Simulation, { target }: PlannedEvent, thenCrash: boolean): void {
   const { plan, clients, owners } = simulation;
   const admin = clients[target % clients.length] as SimClient;
-  const key = plan.keys[target % plan.keys.length] as string;
+  const held = clients.flatMap((client) => [...(client.session?.holds.values() ?? [])]).filter((hold) => hold.isBelieved);
+  const key = held[target % Math.max(1, held.length)]?.key ?? (plan.keys[target % plan.keys.length] as string);
   const { session } = admin;
   if (session === undefined || !admin.process.running) return;
   admin.process.soon(() => {

@@ -46,6 +46,7 @@ export class Link {
           onEpoch: (shard, epoch) => this.#toClient(() => session.onEpoch(this, shard, epoch)),
         },
       );
+      if (this.#server !== undefined) session.newestAtOwner = number;
       if (this.#server === undefined) this.cut();
       else this.#toClient(() => this.#onWelcome());
     });
@@ -58,7 +59,12 @@ export class Link {
 
   /** Sends one frame; it may be read late, or never. */
   send(frame: number, operations: readonly Operation[]): void {
-    this.#toServer(() => this.#server?.receive(frame, operations));
+    this.#toServer(() => {
+      // Its owner knows a newer connection: this frame must go unread.
+      if (this.#server !== undefined && this.#session.newestAtOwner > this.number)
+        for (const { ref } of operations) this.#session.supersededRefs.add(ref);
+      this.#server?.receive(frame, operations);
+    });
   }
 
   completeReclaim(shard: number, epoch: number): void {

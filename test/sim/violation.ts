@@ -19,7 +19,6 @@ export type Rule =
   | 'token-after-release'
   | 'grant-before-record'
   | 'promise-before-record'
-  | 'renewal-shortened'
   | 'fifo-order'
   | 'priority-order'
   | 'phase-fairness'
@@ -29,5 +28,6 @@ export type Rule =
   | 'audit-disagrees'
   | 'engine-invariant'
   | 'release-of-live-hold'
-  | 'useless-grant'
+  | 'superseded-frame'
+  | 'forced-end-undone'
   | 'crash';

@@ -12,6 +12,8 @@ export interface Grant {
   toldToClient: boolean;
   /** Exclusion is not promised any more: ended by force, or its record was destroyed from outside. */
   isVoid: boolean;
+  /** Ended by force, and that was on record. */
+  isForcedToEnd: boolean;
   /** A twin of its client spoke for it: it may leave with the twin. */
   isShared: boolean;
 }
