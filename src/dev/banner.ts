@@ -3,6 +3,7 @@ export function bannerOf(options: {
   readonly addresses: readonly string[];
   readonly dataFile: string | undefined;
   readonly port: number;
+  readonly kubeconfigPath: string;
 }): string {
   const base = `http://localhost:${options.port}/v1/locks`;
   return `Lockkeeper serves locks on ${options.addresses.join(' and ')}
@@ -14,6 +15,10 @@ Try, in another terminal:
   curl -s ${base}/migrations   # who holds, who waits
   curl -N --json '{"timeoutMs":-1}' ${base}/default/order-42:hold   # held while it runs; Ctrl-C frees
   curl -s http://localhost:${options.port}/metrics | grep lockkeeper
+
+The same locks with kubectl:
+  export KUBECONFIG=${options.kubeconfigPath}
+  kubectl get locks
 
 Press Ctrl-C to stop.`;
 }

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import type { Environment } from '../system/environment.ts';
+import { DEFAULT_KUBE_PORT } from './kube-api.ts';
 
 /** Port of the localhost API: what applications talk to. */
 export const DEFAULT_PORT = 5625;
@@ -12,6 +13,7 @@ Distributed locks on this machine: the operator and the sidecar in one process.
 Options:
   --port N        Port on 127.0.0.1 and [::1], 0 for any free one (default ${DEFAULT_PORT}).
   --socket PATH   Also listen on this Unix socket.
+  --kube-port N   Port of the embedded Kubernetes API for kubectl, 0 for any free one (default ${DEFAULT_KUBE_PORT}).
   --data DIR      Keep locks in DIR across restarts (default: in memory only). One process at a time.
   --apply FILE    Declare the locks and pools of this file of manifests; see examples/locks.yaml.
   --log LEVEL     debug, info, warn, error or silent (default warn).
@@ -19,6 +21,7 @@ Options:
 
 const configSchema = z.strictObject({
   port: z.coerce.number().int().min(0).max(65_535),
+  'kube-port': z.coerce.number().int().min(0).max(65_535),
   socket: z.string().min(1).optional(),
   data: z.string().min(1).optional(),
   apply: z.string().min(1).optional(),
@@ -40,6 +43,7 @@ export function parseCommand(environment: Environment): DevCommand {
       args: [...environment.arguments],
       options: {
         port: { type: 'string', default: String(DEFAULT_PORT) },
+        'kube-port': { type: 'string', default: String(DEFAULT_KUBE_PORT) },
         socket: { type: 'string' },
         data: { type: 'string' },
         apply: { type: 'string' },

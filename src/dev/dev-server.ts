@@ -1,7 +1,8 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { lockKindOf, policyNameOf } from '../api/lock-id.ts';
-import { DEFAULT_LOCK_POLICY, DEFAULT_POOL_POLICY } from '../api/policies.ts';
-import { MemoryLeaseStore } from '../kube/memory-lease-store.ts';
+import { customResourceDefinitions } from '../api/custom-resources/definitions.ts';
+import { startControllers } from '../controller/controllers.ts';
+import { EmbeddedStore } from '../kube/embedded/embedded-store.ts';
+import { type KubeObject, LOCK_POOLS } from '../kube/kube-object.ts';
 import { LockServer } from '../server/lock-server.ts';
 import { ServerMetrics } from '../server/server-metrics.ts';
 import { type Endpoint, openEndpoint } from '../sidecar/endpoint/endpoint.ts';
@@ -11,8 +12,11 @@ import { Disposables } from '../system/disposables.ts';
 import type { Log } from '../system/logger.ts';
 import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
-import { leaseJournal, leasesOf, openDataDirectory } from './data-directory.ts';
-import type { DeclaredRules } from './manifests.ts';
+import { objectJournal, objectsOf, openDataDirectory } from './data-directory.ts';
+import { type KubeApi, openKubeApi } from './kube-api.ts';
+import { writeKubeconfig } from './kubeconfig.ts';
+import { ServerLockAuthority } from './lock-authority.ts';
+import { configureDeclared, createOnDemand, declare, objectOf } from './resources.ts';
 import { saveHolds, takeSavedHolds } from './saved-holds.ts';
 
 /** Namespace of every lock that names none, and of the operator's own Leases. */
@@ -20,13 +24,20 @@ export const DEV_NAMESPACE = 'default';
 const OPERATOR_NAMESPACE = 'lockkeeper-system';
 /** Everybody on this machine is one principal: there is no authentication on localhost. */
 const PRINCIPAL = 'local';
+/** Name of this process as a replica. */
+const INSTANCE = 'dev';
 
 export interface DevServerOptions {
   /** 0 takes any free port. */
   readonly port: number;
   readonly socketPath: string | undefined;
   readonly dataDirectory: string | undefined;
-  readonly rules: readonly DeclaredRules[];
+  /** Port of the embedded Kubernetes API; 0 takes any free one. */
+  readonly kubePort: number;
+  /** Where to write the kubeconfig for it. */
+  readonly kubeconfigPath: string;
+  /** Locks and pools to declare at the start. */
+  readonly declared: readonly KubeObject[];
   readonly version: string;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -38,6 +49,7 @@ export interface DevServerOptions {
 
 export interface DevServer extends AsyncDisposable {
   readonly endpoint: Endpoint;
+  readonly kubeApi: KubeApi;
   /** The file that keeps the locks; `undefined` if nothing does. */
   readonly dataFile: string | undefined;
 }
@@ -57,14 +69,15 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
     if (data !== undefined) resources.add(data.directory);
     const saved = data === undefined ? [] : await takeSavedHolds(data.directory, data.content);
     const store = resources.add(
-      new MemoryLeaseStore({
+      new EmbeddedStore({
         clock,
         random,
+        customResourceDefinitions: customResourceDefinitions(),
         ...(data === undefined
           ? {}
           : {
-              journal: leaseJournal(data.directory),
-              initial: { leases: leasesOf(data.content), resourceVersion: data.content.resourceVersion },
+              journal: objectJournal(data.directory),
+              initial: { objects: objectsOf(data.content), resourceVersion: data.content.resourceVersion },
             }),
       }),
     );
@@ -72,9 +85,9 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
     collectDefaultMetrics({ register: registry });
     const metrics = new ServerMetrics(registry, () => server.gauges());
     const server: LockServer = await LockServer.start({
-      store,
+      store: store.leases,
       namespace: OPERATOR_NAMESPACE,
-      podName: 'dev',
+      podName: INSTANCE,
       clock,
       timers,
       random,
@@ -82,15 +95,29 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
       metrics,
       // The data directory lets one process in at a time, and a store in memory begins empty: no predecessor can be alive.
       isKnownDead: () => true,
-      onUnknown: createOnDemand,
+      onUnknown: createOnDemand(store, log),
       onFatal: options.onFatal,
     });
     resources.add(server);
-    server.configurePool(`${DEV_NAMESPACE}/default`, DEFAULT_POOL_POLICY);
-    for (const { resource, name, policy } of options.rules) {
-      if (resource === 'lock') server.configureLock(name, policy);
-      else server.configurePool(name, policy);
+    if ((await store.get(LOCK_POOLS, DEV_NAMESPACE, 'default')) === undefined) {
+      await declare(store, [objectOf('LockPool', `${DEV_NAMESPACE}/default`)]);
     }
+    await declare(store, options.declared);
+    await configureDeclared(store, server);
+    const authority = resources.add(new ServerLockAuthority(server));
+    resources.add(
+      startControllers({
+        store,
+        leases: store.leases,
+        authority,
+        instance: INSTANCE,
+        registry,
+        clock,
+        timers,
+        random,
+        log,
+      }),
+    );
     const locks = openLocalLocks({
       openTransport: (listener) => server.connect(PRINCIPAL, listener),
       clock,
@@ -116,16 +143,11 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
       ...(options.socketPath === undefined ? {} : { socketPath: options.socketPath }),
     });
     resources.add(endpoint);
-    return { endpoint, dataFile: data?.directory.file, [Symbol.asyncDispose]: () => resources.dispose() };
+    const kubeApi = resources.add(await openKubeApi({ store, port: options.kubePort, clock, timers, log }));
+    await writeKubeconfig(options.kubeconfigPath, kubeApi.port);
+    return { endpoint, kubeApi, dataFile: data?.directory.file, [Symbol.asyncDispose]: () => resources.dispose() };
   } catch (error) {
     await resources.dispose();
     throw error;
   }
-}
-
-/** In `dev` mode a lock or pool begins to exist with its first acquire; on a cluster it would be LOCK_NOT_FOUND. */
-function createOnDemand(server: LockServer, key: string): void {
-  const name = policyNameOf(key);
-  if (lockKindOf(key) === 'lock') server.configureLock(name, DEFAULT_LOCK_POLICY);
-  else server.configurePool(name, DEFAULT_POOL_POLICY);
 }

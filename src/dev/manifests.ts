@@ -2,28 +2,20 @@ import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { distributedLockManifestSchema } from '../api/custom-resources/distributed-lock.ts';
 import { lockPoolManifestSchema } from '../api/custom-resources/lock-pool.ts';
-import { type LockPolicy, policyOfLock, policyOfPool } from '../api/policies.ts';
+import type { KubeObject } from '../kube/kube-object.ts';
 
 const NAMESPACE_DEFAULT = 'default';
 const manifestSchema = z.discriminatedUnion('kind', [distributedLockManifestSchema, lockPoolManifestSchema]);
-
-/** The rules that one manifest declares. */
-export interface DeclaredRules {
-  readonly resource: 'lock' | 'pool';
-  /** `namespace/name`. */
-  readonly name: string;
-  readonly policy: LockPolicy;
-}
 
 /**
  * Reads a file of DistributedLock and LockPool manifests, one or several YAML documents. Either all are good, or every problem
  * is named with its document and field.
  */
 export function readManifests(text: string): {
-  readonly rules: readonly DeclaredRules[];
+  readonly objects: readonly KubeObject[];
   readonly problems: readonly string[];
 } {
-  const rules: DeclaredRules[] = [];
+  const objects: KubeObject[] = [];
   const problems: string[] = [];
   for (const [index, document] of parseAllDocuments(text).entries()) {
     const where = `document ${index + 1}`;
@@ -35,11 +27,9 @@ export function readManifests(text: string): {
         problems.push(`${where}: ${issue.path.join('.') || 'the document'}: ${issue.message}`);
       continue;
     }
-    const manifest = parsed.data;
-    const name = `${manifest.metadata.namespace ?? NAMESPACE_DEFAULT}/${manifest.metadata.name}`;
-    if (manifest.kind === 'DistributedLock')
-      rules.push({ resource: 'lock', name, policy: policyOfLock(manifest.spec) });
-    else rules.push({ resource: 'pool', name, policy: policyOfPool(manifest.spec) });
+    // As written: what the file leaves out gets its default where it is stored.
+    const written = document.toJS() as KubeObject;
+    objects.push({ ...written, metadata: { namespace: NAMESPACE_DEFAULT, ...written.metadata } });
   }
-  return { rules, problems };
+  return { objects, problems };
 }

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { LockkeeperError } from '../api/codes.ts';
+import type { KubeObject } from '../kube/kube-object.ts';
 import { systemClock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
 import { exitNow, exitWhenIdle } from '../system/exit.ts';
@@ -11,7 +13,7 @@ import { bannerOf } from './banner.ts';
 import { type DevConfig, parseCommand, USAGE } from './config.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { startDevServer } from './dev-server.ts';
-import { type DeclaredRules, readManifests } from './manifests.ts';
+import { readManifests } from './manifests.ts';
 
 const EXIT_USAGE = 2;
 const EXIT_FAILED = 1;
@@ -29,12 +31,12 @@ export async function run(environment: Environment): Promise<void> {
     return;
   }
   const { config } = command;
-  const rules = rulesOf(config);
-  if (rules !== undefined) await serve(config, rules);
+  const declared = declaredIn(config);
+  if (declared !== undefined) await serve(config, declared);
 }
 
-/** The rules of `--apply`; `undefined` if there are problems, which are printed. */
-function rulesOf({ apply }: DevConfig): readonly DeclaredRules[] | undefined {
+/** The objects of `--apply`; `undefined` if there are problems, which are printed. */
+function declaredIn({ apply }: DevConfig): readonly KubeObject[] | undefined {
   if (apply === undefined) return [];
   let text: string;
   try {
@@ -43,13 +45,13 @@ function rulesOf({ apply }: DevConfig): readonly DeclaredRules[] | undefined {
     refuse([`--apply: cannot read ${apply}: ${error instanceof Error ? error.message : String(error)}`]);
     return undefined;
   }
-  const { rules, problems } = readManifests(text);
-  if (problems.length === 0) return rules;
+  const { objects, problems } = readManifests(text);
+  if (problems.length === 0) return objects;
   refuse(problems.map((problem) => `--apply: ${apply}: ${problem}`));
   return undefined;
 }
 
-async function serve(config: DevConfig, rules: readonly DeclaredRules[]): Promise<void> {
+async function serve(config: DevConfig, declared: readonly KubeObject[]): Promise<void> {
   const log = createLog({ level: config.log });
   const onFatal = (error: unknown) => {
     log.error({ error }, 'this process cannot go on');
@@ -59,12 +61,15 @@ async function serve(config: DevConfig, rules: readonly DeclaredRules[]): Promis
     );
     exitNow(EXIT_BROKEN);
   };
+  const kubeconfigPath = resolve(config.data ?? '.lockkeeper', 'kubeconfig');
   try {
     const server = await startDevServer({
       port: config.port,
       socketPath: config.socket,
       dataDirectory: config.data,
-      rules,
+      kubePort: config['kube-port'],
+      kubeconfigPath,
+      declared,
       version: versionOfPackage(),
       clock: systemClock(),
       timers: systemTimers({ keepAlive: true }),
@@ -83,7 +88,7 @@ async function serve(config: DevConfig, rules: readonly DeclaredRules[]): Promis
       );
     });
     const { addresses, port } = server.endpoint;
-    console.log(bannerOf({ addresses, dataFile: server.dataFile, port: port ?? config.port }));
+    console.log(bannerOf({ addresses, dataFile: server.dataFile, port: port ?? config.port, kubeconfigPath }));
   } catch (error) {
     const isForPeople = error instanceof LockkeeperError || error instanceof DataDirectoryError;
     console.error(`Lockkeeper did not start: ${isForPeople ? error.message : ''}`, isForPeople ? '' : error);

@@ -9,16 +9,15 @@ const header = 'apiVersion: lockkeeper.dev/v1alpha1\nkind: DistributedLock\nmeta
 
 describe('manifests', () => {
   it.each(readdirSync(join(ROOT, 'examples')).filter((name) => name.endsWith('.yaml')))('takes examples/%s', (name) => {
-    const { rules, problems } = readManifests(readFileSync(join(ROOT, 'examples', name), 'utf8'));
+    const { objects, problems } = readManifests(readFileSync(join(ROOT, 'examples', name), 'utf8'));
     expect(problems).toEqual([]);
-    expect(rules.length).toBeGreaterThan(0);
+    expect(objects.length).toBeGreaterThan(0);
   });
 
-  it('reads names, namespaces and durations', () => {
-    const { rules } = readManifests(`${header}spec: {permits: 3, leaseDurationSeconds: 20}`);
-    expect(rules).toMatchObject([
-      { resource: 'lock', name: 'default/builds', policy: { permits: 3, leaseDurationMs: 20_000 } },
-    ]);
+  it('gives the objects as they are written, in the namespace default unless they name another', () => {
+    const { objects } = readManifests(`${header}spec: {permits: 3}`);
+    expect(objects).toMatchObject([{ metadata: { namespace: 'default', name: 'builds' }, spec: { permits: 3 } }]);
+    expect(objects[0]?.['spec']).toEqual({ permits: 3 });
   });
 
   it.each([
