@@ -34,3 +34,12 @@ export function firstMemoryToken(recordedCounter: number, seenCounter: number, w
   if (first > TOKEN_MAX) throw new LockkeeperError('INTERNAL', 'The token counter of a shard is used up.', { first });
   return first;
 }
+
+/**
+ * Epoch of a new reign over a shard: above the recorded one, above those this process remembers, and at least the wall clock in
+ * seconds since 2026. A restored backup would otherwise bring back epochs that sessions have left behind, and they would
+ * discard every answer of the new owner. It stays below 2^31 as `leaseTransitions` must.
+ */
+export function nextEpoch(recordedEpoch: number, seenEpoch: number, wallMs: number): number {
+  return Math.max(recordedEpoch + 1, seenEpoch + 1, Math.floor((plausibleWallMs(wallMs) - EARLIEST_WALL_MS) / 1_000));
+}

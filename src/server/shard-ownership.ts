@@ -37,7 +37,7 @@ export interface ShardOwnershipOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
-const NO_MEMORY: ShardMemory = { lastToken: 0, graceMs: 0, restored: false };
+const NO_MEMORY: ShardMemory = { epoch: 0, lastToken: 0, graceMs: 0, restored: false };
 const TAKEOVERS_AT_ONCE = 8;
 const REJOIN_AFTER_MS = 500;
 
@@ -219,6 +219,7 @@ export class ShardOwnership implements AsyncDisposable {
       this.#seenCounters.set(key, Math.max(counter, this.#seenCounters.get(key) ?? 0));
     const before = this.#memories[engine.shard] as ShardMemory;
     this.#memories[engine.shard] = {
+      epoch: Math.max(before.epoch, engine.epoch),
       lastToken: Math.max(before.lastToken, engine.lastMemoryToken),
       graceMs: engine.graceMs,
       restored,

@@ -7,7 +7,7 @@ import { type LeaseStore, StoreError } from '../kube/lease-store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Log } from '../system/logger.ts';
 import type { Timers } from '../system/timers.ts';
-import { firstMemoryToken } from './counters.ts';
+import { firstMemoryToken, nextEpoch } from './counters.ts';
 import { fenceMember } from './fence-member.ts';
 import {
   decodeLockLease,
@@ -36,6 +36,8 @@ export interface TakeoverOptions {
 
 /** What an earlier life in this process knows of a shard, and the record may not. */
 export interface ShardMemory {
+  /** Epoch of the last reign. */
+  readonly epoch: number;
   /** Highest token given out from memory. */
   readonly lastToken: number;
   /** Longest promise made. */
@@ -97,19 +99,22 @@ export async function takeOverShard(
         if (!isWanted()) return undefined;
       }
       const tokenNext = firstMemoryToken(decoded?.record.counter ?? 0, memory.lastToken, clock.wallMs());
+      const epoch = nextEpoch(decoded?.record.epoch ?? 0, memory.epoch, clock.wallMs());
       const record: ShardRecord = {
-        epoch: (decoded?.record.epoch ?? 0) + 1,
+        epoch,
         counter: tokenNext + TOKEN_BLOCK - 1,
         graceMs: Math.max(decoded?.record.graceMs ?? 0, memory.graceMs),
         slots: decoded?.record.slots ?? [],
         slotsOverflow: decoded?.record.slotsOverflow ?? false,
         revocations: decoded?.record.revocations ?? [],
-        attempt: `${incarnation}.${shard}.${(decoded?.record.epoch ?? 0) + 1}.takeover.${attempts}`,
+        attempt: `${incarnation}.${shard}.${epoch}.takeover.${attempts}`,
       };
       const write = { wallMs: clock.wallMs(), resourceVersion: decoded?.version, carry: decoded?.carry };
       const lease = encodeShardLease(record, { namespace, shard, incarnation }, write);
       const stored = decoded === undefined ? await store.create(lease) : await store.update(lease);
-      return taken(stored, record, shard, incarnation, tokenNext, memory, clock.monotonicMs());
+      // A record older than the last reign here is a restored backup, whatever ended that reign.
+      const restored = memory.restored || (decoded?.record.epoch ?? 0) < memory.epoch;
+      return taken(stored, record, shard, incarnation, tokenNext, restored, clock.monotonicMs());
     } catch (error) {
       // An unknown write may land still; only the success of a later one on the same Lease, here, bars it.
       if (!(error instanceof StoreError) || (error.outcome === 'rejected' && !error.retryable)) throw error;
@@ -126,16 +131,17 @@ function taken(
   shard: number,
   incarnation: string,
   tokenNext: number,
-  memory: ShardMemory,
+  restored: boolean,
   nowMs: number,
 ): TakenShard {
   const start: ShardStart = {
     shard,
-    incarnation,
+    // With the epoch, since one incarnation may take a shard twice, and no two writes may share an attempt id.
+    incarnation: `${incarnation}.${record.epoch}`,
     record,
     tokenNext,
     graceRemainingMs: record.graceMs,
-    graceMayEndEarly: !memory.restored,
+    graceMayEndEarly: !restored,
     tokenBlock: TOKEN_BLOCK,
     nowMs,
   };

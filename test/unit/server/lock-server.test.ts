@@ -158,9 +158,9 @@ describe('authority', () => {
     const reply = await client.ask({ op: 'renew', key: LOCK, token: before.token }, 0);
     expect(reply?.kind).not.toBe('hold');
     await world.time.runBy(20_000);
-    expect(client.epochs.some(({ shard, epoch }) => shard === shardOf(LOCK) && epoch === 2)).toBe(true);
+    expect(client.epochs.some(({ shard, epoch }) => shard === shardOf(LOCK) && epoch > before.epoch)).toBe(true);
     expect(server.notReadyReason()).toBeUndefined();
-    expect(await client.ask({ op: 'renew', key: LOCK, token: before.token })).toMatchObject({ kind: 'hold', epoch: 2 });
+    expect(await client.ask({ op: 'renew', key: LOCK, token: before.token })).toMatchObject({ kind: 'hold' });
   });
 
   it('is confirmed by a write before anything is acknowledged after the wall clock jumped', async () => {
