@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { parse as parseYaml } from 'yaml';
 import { ApiError, badRequest } from '../api-error.ts';
+import type { ApiResource } from '../api-resource.ts';
+import { PROTOBUF, namespaceOf } from './namespace-protobuf.ts';
 
 /** As much as an API server takes. */
 const BODY_BYTES_MAX = 3 * 1024 * 1024;
@@ -15,8 +17,17 @@ export function contentTypeOf({ headers }: IncomingMessage): string {
 
 /** Reads a body of JSON or YAML; `undefined` if there is none. Throws `ApiError`. */
 export async function readBody(request: IncomingMessage, moreTypes: readonly string[] = []): Promise<unknown> {
+  return decodedBody(await readBytes(request), contentTypeOf(request), moreTypes);
+}
+
+/** The object that a creation sends: JSON, YAML, or a Namespace in protobuf. */
+export async function readObject(request: IncomingMessage, resource: ApiResource): Promise<unknown> {
+  const bytes = await readBytes(request);
   const type = contentTypeOf(request);
-  const isYaml = YAML_TYPES.includes(type);
+  return type === PROTOBUF ? namespaceOf(bytes, resource) : decodedBody(bytes, type, []);
+}
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -27,10 +38,15 @@ export async function readBody(request: IncomingMessage, moreTypes: readonly str
     }
     chunks.push(chunk);
   }
-  if (bytes === 0) return undefined;
+  return Buffer.concat(chunks);
+}
+
+function decodedBody(bytes: Buffer, type: string, moreTypes: readonly string[]): unknown {
+  const isYaml = YAML_TYPES.includes(type);
+  if (bytes.length === 0) return undefined;
   if (!isYaml && !JSON_TYPES.includes(type) && !moreTypes.includes(type))
     throw unsupportedType([...JSON_TYPES, ...YAML_TYPES]);
-  const text = Buffer.concat(chunks).toString();
+  const text = bytes.toString();
   try {
     return isYaml && !text.startsWith('{') ? (parseYaml(text) as unknown) : (JSON.parse(text) as unknown);
   } catch (error) {

@@ -79,21 +79,17 @@ export function kubeApiHandler(options: KubeApiHandlerOptions): RequestListener 
     }
   };
 
-  return (request, response) => {
-    route(request, response)
-      .catch((error: unknown) => {
-        const answer = failureAnswer(error);
-        if (answer.code === 500) options.log.error({ error }, 'a request to the embedded Kubernetes API failed');
-        return answer;
-      })
-      .then((answer) => {
-        if (answer !== undefined) send(request, response, answer);
-      })
-      .catch((error: unknown) => {
-        options.log.error({ error }, 'an answer of the embedded Kubernetes API could not be sent');
-        response.destroy();
-      });
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      const answer = await route(request, response);
+      if (answer !== undefined) send(request, response, answer);
+    } catch (error) {
+      const answer = failureAnswer(error);
+      if (answer.code === 500) options.log.error({ error }, 'a request to the embedded Kubernetes API failed');
+      send(request, response, answer);
+    }
   };
+  return (request, response) => void handle(request, response);
 }
 
 function isTrue(value: string | null): boolean {
@@ -120,6 +116,13 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
   response.end(request.method === 'HEAD' ? undefined : text);
 }
 
+const OPEN_API_V2_TYPE = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+/**
+ * `swagger: "2.0"` and nothing else. `kubectl` falls back on this document for kinds that no other one has, and says what is
+ * wrong with them once it has found nothing here either.
+ */
+const EMPTY_OPEN_API_V2 = '\n\u00032.0';
+
 /** What does not depend on the objects. */
 function fixedAnswer(path: string, { headers }: IncomingMessage, groups: readonly GroupVersion[]): Answer | undefined {
   const core = groups.filter(({ group }) => group === '');
@@ -141,6 +144,8 @@ function fixedAnswer(path: string, { headers }: IncomingMessage, groups: readonl
       return discovery(core, () => coreVersions(headers.host ?? ''));
     case '/apis':
       return discovery(named, () => groupList(named));
+    case '/openapi/v2':
+      return { code: 200, body: EMPTY_OPEN_API_V2, contentType: OPEN_API_V2_TYPE };
     case '/openapi/v3':
       return { code: 200, body: openApiIndex(groups) };
   }

@@ -6,7 +6,7 @@ import { isObject, objectOf, textOf } from '../json.ts';
 import { jsonPatch } from '../json-patch.ts';
 import { mergePatch } from '../merge-patch.ts';
 import { strategicMerge } from '../strategic-merge.ts';
-import { contentTypeOf, readBody, unsupportedType } from './body.ts';
+import { contentTypeOf, readBody, readObject, unsupportedType } from './body.ts';
 import type { Answer } from './status.ts';
 import type { Target } from './target.ts';
 
@@ -21,7 +21,7 @@ export interface WriteRequest {
 export async function post(write: WriteRequest): Promise<Answer> {
   const { store, target } = write;
   if (target.name !== undefined) throw methodNotAllowed('create');
-  const object = objectBody(await readBody(write.request));
+  const object = objectBody(await readObject(write.request, target.resource));
   const warnings: string[] = [];
   const created = await store.create(target.resource.type, object, writeOptions(write, warnings));
   return { code: 201, body: created, warnings };
@@ -48,7 +48,7 @@ export async function put(write: WriteRequest): Promise<Answer> {
 const PATCHES: Readonly<Record<string, (current: unknown, patch: unknown) => unknown>> = {
   'application/json-patch+json': jsonPatch,
   'application/merge-patch+json': mergePatch,
-  'application/strategic-merge-patch+json': (current, patch) => strategicMerge(current, patch),
+  'application/strategic-merge-patch+json': (current, change) => strategicMerge(current, change),
 };
 const APPLY = 'application/apply-patch+yaml';
 
