@@ -31,7 +31,7 @@ const INTENTION = /^(\d{1,16}) (.*)$/s;
 
 /** `undefined`: nothing is asked for, or it is not for this process to do. */
 export function forceReleaseStep(input: LockInput): ForceReleaseStep | undefined {
-  const { object, owned, inspection, wallMs } = input;
+  const { object, owned, inspection, observation, wallMs } = input;
   if (object === undefined || !owned) return undefined;
   const { annotations = {}, resourceVersion } = object.metadata;
   const wish = annotations[FORCE_RELEASE_ANNOTATION];
@@ -60,7 +60,9 @@ export function forceReleaseStep(input: LockInput): ForceReleaseStep | undefined
     [FORCE_RELEASED_ANNOTATION]: `${formatTime(wallMs)} ${wish}`,
   });
   const isMeant = inspection?.holders.some((holder) => holder.token <= Number(token)) ?? false;
-  return { step: isMeant ? 'release' : 'record', reason, patch: record };
+  // While the store refuses the Lease, an end that was decided may not be on record: asking again waits for it.
+  const mayBeUnrecorded = observation.refusal !== undefined;
+  return { step: isMeant || mayBeUnrecorded ? 'release' : 'record', reason, patch: record };
 }
 
 /** No hold that is there has a higher one. */

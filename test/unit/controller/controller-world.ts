@@ -28,17 +28,17 @@ export class ControllerWorld {
   authority!: ServerLockAuthority;
   controllers!: Controllers;
 
-  constructor() {
+  constructor(definitions: readonly unknown[] = customResourceDefinitions()) {
     this.embedded = new EmbeddedStore({
       clock: this.time,
       random: this.random,
-      customResourceDefinitions: customResourceDefinitions(),
+      customResourceDefinitions: definitions,
     });
     this.store = new FakeObjectStore(this.embedded, () => this.time.monotonicMs());
   }
 
-  static async started(): Promise<ControllerWorld> {
-    const world = new ControllerWorld();
+  static async started(definitions?: readonly unknown[]): Promise<ControllerWorld> {
+    const world = new ControllerWorld(definitions);
     await world.start();
     return world;
   }
