@@ -1,0 +1,249 @@
+/**
+ * Goal: what is known comes to what is stored, whatever the watch does, and never goes back. Method: the embedded API behind a
+ * store that fails calls and cuts watches; virtual time.
+ */
+import { describe, expect, it } from '@jest/globals';
+import { customResourceDefinitions } from '../../../src/api/custom-resources/definitions.ts';
+import { API_VERSION } from '../../../src/api/custom-resources/resource.ts';
+import { ListWatch } from '../../../src/controller/list-watch.ts';
+import { EmbeddedStore } from '../../../src/kube/embedded/embedded-store.ts';
+import { DISTRIBUTED_LOCKS, type StoredObject } from '../../../src/kube/kube-object.ts';
+import type { ObjectEvent, ObjectStore } from '../../../src/kube/object-store.ts';
+import { silentLog } from '../../../src/system/logger.ts';
+import { seededRandom } from '../../../src/system/random.ts';
+import { VirtualTime } from '../../../src/system/virtual.ts';
+import { FakeObjectStore } from '../../support/fake-object-store.ts';
+import { WALL_MS } from '../../support/server-world.ts';
+
+function world(options: { historyEventsMax?: number } = {}) {
+  const time = new VirtualTime({ wallMs: WALL_MS });
+  const random = seededRandom(5);
+  const embedded = new EmbeddedStore({
+    clock: time,
+    random,
+    customResourceDefinitions: customResourceDefinitions(),
+    ...options,
+  });
+  const store = new FakeObjectStore(embedded, () => time.monotonicMs());
+  const changes: string[] = [];
+  const watcher = watch(store, time, changes);
+  const create = (name: string) =>
+    embedded.create(DISTRIBUTED_LOCKS, {
+      apiVersion: API_VERSION,
+      kind: 'DistributedLock',
+      metadata: { name, namespace: 'shop' },
+      spec: {},
+    });
+  const label = (name: string, value: string) =>
+    embedded.patch(DISTRIBUTED_LOCKS, 'shop', name, { metadata: { labels: { value } } });
+  const remove = (name: string) => embedded.delete(DISTRIBUTED_LOCKS, 'shop', name);
+  const known = () => [...watcher.keys()].toSorted();
+  return { time, embedded, store, changes, watcher, create, label, remove, known };
+}
+
+function watch(store: Pick<ObjectStore, 'list' | 'watch'>, time: VirtualTime, changes: string[]): ListWatch {
+  return new ListWatch({
+    store,
+    type: DISTRIBUTED_LOCKS,
+    clock: time,
+    timers: time,
+    random: seededRandom(6),
+    log: silentLog,
+    onChange: (key) => changes.push(key),
+  });
+}
+
+describe('a list and a watch', () => {
+  it('tell of what is there, then of what changes', async () => {
+    const { time, changes, watcher, create, label, remove, known } = world();
+    await create('a');
+    watcher.start();
+    await time.runBy(10);
+    expect(watcher.synced).toBe(true);
+    await create('b');
+    await label('a', 'x');
+    await remove('b');
+    await time.runBy(10);
+    expect(changes).toEqual(['shop/a', 'shop/b', 'shop/a', 'shop/b']);
+    expect(known()).toEqual(['shop/a']);
+    expect(watcher.get('shop/a')?.metadata.labels).toEqual({ value: 'x' });
+  });
+
+  it('are tried again, ever more slowly, while the list fails; absence means nothing meanwhile', async () => {
+    const { time, store, watcher, create, known } = world();
+    await create('a');
+    store.fault = ({ call }) => (call === 'list' ? 'fail' : undefined);
+    watcher.start();
+    await time.runBy(60_000);
+    expect(watcher.synced).toBe(false);
+    const tries = store.seen('list', DISTRIBUTED_LOCKS).length;
+    expect(tries).toBeGreaterThan(4);
+    expect(tries).toBeLessThan(12);
+    store.fault = () => undefined;
+    await time.runBy(60_000);
+    expect(known()).toEqual(['shop/a']);
+  });
+});
+
+describe('a watch that ends', () => {
+  it('goes on where it stood, without a new list', async () => {
+    const { time, store, changes, watcher, create, label } = world();
+    await create('a');
+    watcher.start();
+    await time.runBy(10);
+    store.cutWatches('ended');
+    await label('a', 'away');
+    await create('b');
+    await time.runBy(200);
+    expect(store.seen('list', DISTRIBUTED_LOCKS)).toHaveLength(1);
+    expect(changes).toEqual(['shop/a', 'shop/a', 'shop/b']);
+    expect(watcher.get('shop/a')?.metadata.labels).toEqual({ value: 'away' });
+  });
+
+  it('is not opened in a hot loop when it ends at once, every time', async () => {
+    const { time, store, watcher } = world();
+    let opened = 0;
+    const { watch: open } = store;
+    store.watch = (type, query, handler, options) => {
+      opened++;
+      const opening = open.call(store, type, query, handler, options);
+      time.soon(() => store.cutWatches('ended'));
+      return opening;
+    };
+    watcher.start();
+    await time.runBy(60_000);
+    expect(opened).toBeLessThan(15);
+    expect(opened).toBeGreaterThan(4);
+  });
+
+  it('too old to go on (410) is preceded by a new list, whose differences are told', async () => {
+    const { time, store, changes, watcher, create, label, remove, known } = world();
+    for (const name of ['kept', 'changed', 'gone']) await create(name);
+    watcher.start();
+    await time.runBy(10);
+    changes.length = 0;
+    store.cutWatches('expired');
+    await label('changed', 'x');
+    await remove('gone');
+    await create('new');
+    await time.runBy(1_000);
+    expect(changes.toSorted()).toEqual(['shop/changed', 'shop/gone', 'shop/new']);
+    expect(known()).toEqual(['shop/changed', 'shop/kept', 'shop/new']);
+    expect(store.seen('list', DISTRIBUTED_LOCKS)).toHaveLength(2);
+  });
+
+  it('finds out by itself that its version has left the history', async () => {
+    const { time, store, watcher, create, label } = world({ historyEventsMax: 8 });
+    await create('a');
+    watcher.start();
+    await time.runBy(10);
+    store.cutWatches('ended');
+    for (let times = 0; times < 50; times++) await label('a', String(times));
+    await time.runBy(2_000);
+    expect(watcher.get('shop/a')?.metadata.labels).toEqual({ value: '49' });
+    expect(store.seen('list', DISTRIBUTED_LOCKS)).toHaveLength(2);
+  });
+
+  it('without a sign is replaced after some minutes', async () => {
+    const { time, store, watcher, create } = world();
+    watcher.start();
+    await time.runBy(10);
+    expect(store.openWatches).toBe(1);
+    // A half-open connection: nothing arrives any more, not even its end.
+    const { watch: open } = store;
+    let opened = 0;
+    store.watch = (type, query, handler, options) => {
+      opened++;
+      return open.call(store, type, query, handler, options);
+    };
+    await time.runBy(600_000);
+    expect(opened).toBeGreaterThanOrEqual(1);
+    expect(store.openWatches).toBe(1);
+    await create('a');
+    await time.runBy(10);
+    expect(watcher.get('shop/a')).toBeDefined();
+  });
+});
+
+describe('an own write', () => {
+  /** A kind with one object, whose events the test sends itself. */
+  async function byHand() {
+    const time = new VirtualTime();
+    const changes: string[] = [];
+    const state: { hear?: (event: ObjectEvent) => void } = {};
+    const object = (uid: string, resourceVersion: string) =>
+      ({
+        apiVersion: API_VERSION,
+        kind: 'DistributedLock',
+        metadata: { name: 'a', namespace: 'shop', uid, resourceVersion, creationTimestamp: '2026-01-01T00:00:00Z' },
+      }) as StoredObject;
+    const watcher = watch(
+      {
+        list: async () => ({ items: [object('old', '5')], resourceVersion: '5' }),
+        watch: (_, __, handler) => {
+          state.hear = handler;
+          return { [Symbol.dispose]: () => {} };
+        },
+      },
+      time,
+      changes,
+    );
+    watcher.start();
+    await time.runBy(1);
+    changes.length = 0;
+    return { watcher, changes, object, hear: (event: ObjectEvent) => state.hear?.(event) };
+  }
+
+  it('is known at once when its answer comes before its event, which is then no news', async () => {
+    const { watcher, changes, object, hear } = await byHand();
+    watcher.note(object('old', '9'));
+    hear({ type: 'MODIFIED', object: object('old', '9') });
+    expect(changes).toEqual([]);
+    hear({ type: 'MODIFIED', object: object('old', '10') });
+    expect(changes).toEqual(['shop/a']);
+    expect(watcher.get('shop/a')?.metadata.resourceVersion).toBe('10');
+  });
+
+  it('does not go back when its answer comes after later events', async () => {
+    const { watcher, changes, object, hear } = await byHand();
+    hear({ type: 'MODIFIED', object: object('old', '9') });
+    hear({ type: 'MODIFIED', object: object('old', '10') });
+    watcher.note(object('old', '9'));
+    expect(watcher.get('shop/a')?.metadata.resourceVersion).toBe('10');
+    expect(changes).toHaveLength(2);
+  });
+
+  it('whose answer comes after the end of the object does not bring it back', async () => {
+    const { time, embedded, watcher, create, remove, known } = world();
+    await create('a');
+    watcher.start();
+    await time.runBy(10);
+    const answer = await embedded.patch(DISTRIBUTED_LOCKS, 'shop', 'a', { metadata: { labels: { value: 'mine' } } });
+    await remove('a');
+    await time.runBy(10);
+    watcher.note(answer);
+    expect(known()).toEqual([]);
+  });
+
+  it('that created a successor is not undone by the late event of the predecessor’s end', async () => {
+    const { watcher, object, hear } = await byHand();
+    watcher.note(object('new', '9'));
+    hear({ type: 'DELETED', object: object('old', '8') });
+    expect(watcher.get('shop/a')?.metadata.uid).toBe('new');
+    hear({ type: 'MODIFIED', object: object('old', '7') });
+    expect(watcher.get('shop/a')?.metadata.uid).toBe('new');
+  });
+});
+
+describe('disposal', () => {
+  it('ends the watch and tells nothing more', async () => {
+    const { time, store, changes, watcher, create } = world();
+    watcher.start();
+    await time.runBy(10);
+    watcher[Symbol.dispose]();
+    await create('a');
+    await time.runBy(1_000_000);
+    expect(changes).toEqual([]);
+    expect(store.openWatches).toBe(0);
+  });
+});
