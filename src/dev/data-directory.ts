@@ -236,9 +236,9 @@ function keptChange({ type, resource, object }: ObjectChangeOfStore): ObjectChan
 /** What `objectJournal` or `leaseJournal` kept; a store leaves out what is of another kind than its own. */
 export function objectsOf(content: DataDirectoryContent): KubeObject[] {
   return content.objects.flatMap(({ kind, json }) => {
-    const object = JSON.parse(json) as { readonly kind?: string };
-    const named = kind === LEASE_KIND ? { apiVersion: 'coordination.k8s.io/v1', ...object, kind } : object;
-    return named.kind === kind ? [named as unknown as KubeObject] : [];
+    const kept = JSON.parse(json) as KubeObject;
+    const object = kind === LEASE_KIND ? { ...kept, apiVersion: 'coordination.k8s.io/v1', kind } : kept;
+    return object.kind === kind ? [object] : [];
   });
 }
 
