@@ -17,8 +17,6 @@ export interface LockInput {
   readonly status: DistributedLockStatus;
   /** What was last configured for this object by this process. */
   readonly applied: AppliedRules | undefined;
-  /** Whether the lock server has rules for the lock, whoever set them. */
-  readonly hasRules: boolean;
   readonly shard: number;
   /** Whether this process grants the lock; otherwise another one reports on it. */
   readonly owned: boolean;
@@ -55,7 +53,6 @@ export function gatherLock(key: string, sources: LockSources): LockInput {
     spec: object && readSpec(distributedLockSchema.shape.spec, object),
     status: statusOf(object),
     applied: sources.appliedTo(key),
-    hasRules: authority.hasRules('lock', key),
     shard,
     owned: authority.owns(shard),
     inspection: authority.inspect(key),

@@ -67,7 +67,6 @@ function lock(change: Partial<LockInput> = {}): LockInput {
     spec: { kind: 'valid', spec: distributedLockSpecSchema.parse({}) },
     status: (given?.['status'] ?? {}) as DistributedLockStatus,
     applied: { uid: 'uid-1', policy: DEFAULT_LOCK_POLICY, generation: 3 },
-    hasRules: true,
     shard: 4,
     owned: true,
     inspection: FREE,
