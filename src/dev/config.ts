@@ -14,6 +14,7 @@ Options:
   --port N        Port on 127.0.0.1 and [::1], 0 for any free one (default ${DEFAULT_PORT}).
   --socket PATH   Also listen on this Unix socket.
   --kube-port N   Port of the embedded Kubernetes API for kubectl, 0 for any free one (default ${DEFAULT_KUBE_PORT}).
+  --write-kubeconfig PATH  Where to write the kubeconfig for it (default DIR/kubeconfig, or .lockkeeper/kubeconfig).
   --data DIR      Keep locks in DIR across restarts (default: in memory only). One process at a time.
   --apply FILE    Declare the locks and pools of this file of manifests; see examples/locks.yaml.
   --log LEVEL     debug, info, warn, error or silent (default warn).
@@ -23,6 +24,7 @@ const configSchema = z.strictObject({
   port: z.coerce.number().int().min(0).max(65_535),
   'kube-port': z.coerce.number().int().min(0).max(65_535),
   socket: z.string().min(1).optional(),
+  'write-kubeconfig': z.string().min(1).optional(),
   data: z.string().min(1).optional(),
   apply: z.string().min(1).optional(),
   log: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
@@ -45,6 +47,7 @@ export function parseCommand(environment: Environment): DevCommand {
         port: { type: 'string', default: String(DEFAULT_PORT) },
         'kube-port': { type: 'string', default: String(DEFAULT_KUBE_PORT) },
         socket: { type: 'string' },
+        'write-kubeconfig': { type: 'string' },
         data: { type: 'string' },
         apply: { type: 'string' },
         log: { type: 'string', default: 'warn' },

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { LockkeeperError } from '../api/codes.ts';
 import type { KubeObject } from '../kube/kube-object.ts';
 import { systemClock } from '../system/clock.ts';
@@ -61,7 +61,7 @@ async function serve(config: DevConfig, declared: readonly KubeObject[]): Promis
     );
     exitNow(EXIT_BROKEN);
   };
-  const kubeconfigPath = resolve(config.data ?? '.lockkeeper', 'kubeconfig');
+  const kubeconfigPath = resolve(config['write-kubeconfig'] ?? join(config.data ?? '.lockkeeper', 'kubeconfig'));
   try {
     const server = await startDevServer({
       port: config.port,

@@ -19,23 +19,23 @@ export function logAudit(log: Log, event: AuditEvent): void {
   switch (event.type) {
     case 'ended':
       if (event.reason !== 'forceReleased' && event.reason !== 'orphaned') return;
-      log.warn({ audit: event }, 'a hold was ended by force');
+      log.warn({ audit: readable(event) }, 'a hold was ended by force');
       return;
     case 'overdue':
-      log.warn({ audit: event }, 'a hold is past its time to live and stays, since expiryPolicy is Alert');
+      log.warn({ audit: readable(event) }, 'a hold is past its time to live and stays, since expiryPolicy is Alert');
       return;
     case 'deadlock':
-      log.warn({ audit: event }, 'a deadlock was found');
+      log.warn({ audit: readable(event) }, 'a deadlock was found');
       return;
     case 'reclaimRefused':
-      log.warn({ audit: event }, 'a reclaim was refused');
+      log.warn({ audit: readable(event) }, 'a reclaim was refused');
       return;
     case 'recordEdited':
     case 'recordDeleted':
-      log.warn({ audit: event }, 'a lease was changed by somebody else');
+      log.warn({ audit: readable(event) }, 'a lease was changed by somebody else');
       return;
     case 'recordRefused':
-      log.error({ audit: event }, 'the store refuses to write a lease');
+      log.error({ audit: readable(event) }, 'the store refuses to write a lease');
       return;
     case 'granted':
     case 'queued':
@@ -45,4 +45,11 @@ export function logAudit(log: Log, event: AuditEvent): void {
     case 'recordAccepted':
     case 'waiterLeft':
   }
+}
+
+/** A fencing token is no secret, and a log that hides what is called a token would hide it. */
+function readable(event: AuditEvent): object {
+  if (!('token' in event)) return event;
+  const { token, ...rest } = event;
+  return { ...rest, fencingToken: String(token) };
 }

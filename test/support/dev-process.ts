@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -13,12 +15,21 @@ export interface DevAnswer {
 /** `npm start` as a process of its own, on a free port. */
 export class DevProcess implements AsyncDisposable {
   readonly port: number;
+  /** For kubectl. */
+  readonly kubeconfig: string;
   /** Everything it has printed. */
   output: string;
   readonly #process: ChildProcess;
   readonly #ended: Promise<number | null>;
 
-  private constructor(child: ChildProcess, ended: Promise<number | null>, port: number, output: string) {
+  private constructor(
+    child: ChildProcess,
+    ended: Promise<number | null>,
+    port: number,
+    output: string,
+    kubeconfig: string,
+  ) {
+    this.kubeconfig = kubeconfig;
     this.#process = child;
     this.#ended = ended;
     this.port = port;
@@ -33,9 +44,12 @@ export class DevProcess implements AsyncDisposable {
 
   /** Resolves once it serves; rejects with what it printed if it ends before. */
   static start(options: readonly string[] = []): Promise<DevProcess> {
+    const directory = mkdtempSync(join(tmpdir(), 'lockkeeper-dev-'));
+    const kubeconfig = join(directory, 'kubeconfig');
+    const ports = ['--port', '0', '--kube-port', '0', '--write-kubeconfig', kubeconfig];
     const child = spawn(
       process.execPath,
-      ['--disable-warning=ExperimentalWarning', 'src/dev/main.ts', '--port', '0', ...options],
+      ['--disable-warning=ExperimentalWarning', 'src/dev/main.ts', ...ports, ...options],
       { cwd: ROOT },
     );
     const ended = new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code)));
@@ -47,7 +61,7 @@ export class DevProcess implements AsyncDisposable {
         if (port === undefined || !output.includes('Ctrl-C')) return;
         child.stdout.off('data', collect);
         child.stderr.off('data', collect);
-        resolve(new DevProcess(child, ended, Number(port), output));
+        resolve(new DevProcess(child, ended, Number(port), output, kubeconfig));
       };
       child.stdout.on('data', collect);
       child.stderr.on('data', collect);

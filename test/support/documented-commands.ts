@@ -6,7 +6,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
  * A fence `sh` is typed into the first terminal and waited for; a fence `text` after it is what it prints. A fence
  * `sh until=WORD` is typed again until WORD is in what it prints: it looks at what another terminal does. A fence
  * `sh terminal=2` is typed into a terminal of its own and goes on; the next fence `text terminal=2` is what it has printed by
- * then. A fence `sh interrupt=2` holds nothing: it stands for Ctrl-C in that terminal.
+ * then, or `text terminal=2 until=WORD` once WORD is in it. A fence `sh interrupt=2` holds nothing: it stands for Ctrl-C in that terminal.
  */
 export interface Fence {
   readonly language: string;
@@ -41,7 +41,10 @@ export function fencesOf(markdown: string): Fence[] {
   return fences;
 }
 
-/** What differs from run to run, and nothing else: tokens, times, durations, ports, random owners. */
+/**
+ * What differs from run to run, and nothing else: tokens, times, durations, ports, random owners; and how often a watch shows
+ * a line that says nothing new.
+ */
 export function masked(output: string): string {
   return output
     .replace(/("(?:fencingToken|currentToken)":\s*")\d+"/g, '$1TOKEN"')
@@ -51,8 +54,16 @@ export function masked(output: string): string {
     .replace(/\b(?:held|holds it|since|for) \d+(?:\.\d+)? (?:ms|s)\b/g, 'for TIME')
     .replace(/\b\d+(?:\.\d+)? (?:ms|s|seconds|milliseconds)\b/g, 'TIME')
     .replace(/\b1[67]\d{11}(?:\d{3})?\b/g, 'TOKEN')
+    .replace(/\b(?:\d+h)?(?:\d+m)?\d+s\b/g, 'AGE')
+    .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, 'TIME')
+    .replace(/((?:Resource Version|resourceVersion):\s+"?)\d+/g, '$1VERSION')
+    .replace(/((?:UID|uid):\s+)[0-9a-f-]{36}/g, '$1UID')
+    .replace(/ {2,}/g, '  ')
     .replace(/(localhost|127\.0\.0\.1|\[::1\]):\d+/g, '$1:PORT')
-    .trimEnd();
+    .trimEnd()
+    .split('\n')
+    .filter((line, index, lines) => line === '' || line !== lines[index - 1])
+    .join('\n');
 }
 
 /** One terminal: a command that may still run, and what it has printed. */
@@ -162,9 +173,13 @@ export async function runFences(fences: readonly Fence[], options: RunOptions): 
         while (!last.includes(word));
       } else if (fence.language === 'text' && terminal !== undefined) {
         const shown = terminals.get(terminal) as Terminal;
-        const wanted = masked(fence.text);
+        const lineCount = masked(fence.text).split('\n').length;
+        const word = fence.options['until'] ?? '';
         await shown.until(
-          (output) => masked(output).split('\n').length >= wanted.split('\n').length && output.endsWith('\n'),
+          (output) =>
+            output.endsWith('\n') &&
+            output.includes(word) &&
+            (word !== '' || masked(output).split('\n').length >= lineCount),
         );
         options.check(fence, shown.output);
       } else if (fence.language === 'text') {
