@@ -1,5 +1,5 @@
 import { lockKindOf, policyNameOf } from '../api/lock-id.ts';
-import type { Inspection, LostPush, Reply } from '../api/operations.ts';
+import type { Inspection, Reply } from '../api/operations.ts';
 import type { LockPolicy } from '../api/policies.ts';
 import { SHARD_COUNT, shardOf } from '../api/shard-hash.ts';
 import type { SessionListener, SessionTransport, TransportListQuery } from '../api/transport.ts';
@@ -13,7 +13,7 @@ import { disposable } from '../system/disposables.ts';
 import type { Log } from '../system/logger.ts';
 import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
-import { logAudit, lostPushOf } from './audit.ts';
+import { logAudit } from './audit.ts';
 import { MemoryConnection } from './memory-connection.ts';
 import { PoolCounts, type PoolCount } from './pool-counts.ts';
 import { type ConnectionHost, type ConnectionIdentity, ServerConnection } from './server-connection.ts';
@@ -88,6 +88,7 @@ export class LockServer implements AsyncDisposable {
       observeWrite: (outcome, seconds) => options.metrics?.wrote(outcome, seconds),
       sink: {
         reply: (sessionId, reply) => this.#reply(sessionId, reply),
+        lost: (sessionId, push) => this.#connections.get(sessionId)?.deliverLost(push),
         audit: (shard, event) => this.#audit(shard, event),
         count: (metric, value) => this.#count(metric, value),
       },
@@ -284,8 +285,6 @@ export class LockServer implements AsyncDisposable {
     this.#poolCounts.count(shard, event);
     for (const observer of this.#observers) observer.onAudit(shard, event);
     logAudit(log, event);
-    const push: LostPush | undefined = lostPushOf(event, this.#ownership.driver(shard)?.engine.epoch ?? 0);
-    if (push !== undefined && event.type === 'ended') this.#connections.get(event.sessionId)?.deliverLost(push);
   }
 
   #count(metric: RarePath, value: number): void {

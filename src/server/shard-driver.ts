@@ -1,16 +1,19 @@
-import type { Reply } from '../api/operations.ts';
+import type { LostPush, Reply } from '../api/operations.ts';
 import type { Command } from '../engine/commands.ts';
 import type { AuditEvent, Effect, PersistShardEffect, RarePath, RegressedEffect } from '../engine/effects.ts';
 import type { ShardEngine } from '../engine/engine.ts';
 import type { Step } from '../engine/state.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Timers } from '../system/timers.ts';
+import { lostPushOf } from './audit.ts';
 import type { LeaseWriter, OwnedShardLease } from './lease-writer.ts';
 import type { Member } from './member.ts';
 
 /** Where a shard's driver delivers. None of these may throw, or call back into the driver before they return. */
 export interface ShardSink {
   reply(sessionId: number, reply: Reply): void;
+  /** A hold of the session ended. Never before a reply that still speaks of it as held. */
+  lost(sessionId: number, push: LostPush): void;
   audit(shard: number, event: AuditEvent): void;
   count(metric: RarePath, value: number): void;
 }
@@ -39,7 +42,7 @@ const CONFIRM_AGAIN_MS = 50;
  */
 export class ShardDriver {
   readonly #options: ShardDriverOptions;
-  readonly #outbox: { readonly sessionId: number; readonly reply: Reply }[] = [];
+  readonly #outbox: (() => void)[] = [];
   #timer: Disposable | undefined;
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #confirming = false;
@@ -86,6 +89,7 @@ export class ShardDriver {
     switch (effect.kind) {
       case 'audit':
         sink.audit(engine.shard, effect.event);
+        this.#tellLoss(effect.event);
         return;
       case 'count':
         sink.count(effect.metric, effect.value);
@@ -114,9 +118,20 @@ export class ShardDriver {
       return;
     }
     for (const [index, reply] of step.replies.entries()) {
-      this.#outbox.push({ sessionId: step.recipients[index] as number, reply });
+      const sessionId = step.recipients[index] as number;
+      this.#outbox.push(() => sink.reply(sessionId, reply));
     }
     void this.#confirm();
+  }
+
+  /** Waits behind the replies that wait: one of them may be the grant of the very hold that ended. */
+  #tellLoss(event: AuditEvent): void {
+    const { engine, sink } = this.#options;
+    const push = lostPushOf(event, engine.epoch);
+    if (push === undefined || event.type !== 'ended') return;
+    const { sessionId } = event;
+    if (this.#outbox.length === 0) sink.lost(sessionId, push);
+    else this.#outbox.push(() => sink.lost(sessionId, push));
   }
 
   async #persistShard(effect: PersistShardEffect): Promise<void> {
@@ -128,7 +143,7 @@ export class ShardDriver {
 
   /** Renews the authority, as often as it takes to be sure or to have lost it, and then lets the waiting replies out. */
   async #confirm(): Promise<void> {
-    const { member, timers, sink } = this.#options;
+    const { member, timers } = this.#options;
     if (this.#confirming) return;
     this.#confirming = true;
     for (;;) {
@@ -138,7 +153,7 @@ export class ShardDriver {
     }
     this.#confirming = false;
     if (this.#dropped || member.authority() === 'lost') return;
-    for (const { sessionId, reply } of this.#outbox.splice(0)) sink.reply(sessionId, reply);
+    for (const tell of this.#outbox.splice(0)) tell();
   }
 
   #arm(): void {
