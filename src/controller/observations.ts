@@ -61,6 +61,12 @@ export class Observations {
     };
   }
 
+  /** The lock was granted: whatever was refused to end a circle is history, and the store writes. */
+  noteGranted(name: string): void {
+    this.#refusals.delete(name);
+    this.#broken.delete(name);
+  }
+
   forget(name: string): void {
     this.#refusals.delete(name);
     this.#cycles.delete(name);

@@ -22,6 +22,8 @@ export class FakeObjectStore implements ObjectStore {
   readonly calls: SeenCall[] = [];
   /** Decides about each call. */
   fault: (seen: SeenCall) => Fault = () => undefined;
+  /** Whether watches tell nothing, as over a connection that died without a sign. */
+  silent = false;
   readonly #store: ObjectStore;
   readonly #nowMs: () => number;
   readonly #watches = new Set<(event: ObjectEvent) => void>();
@@ -88,7 +90,7 @@ export class FakeObjectStore implements ObjectStore {
     options?: CallOptions,
   ): Disposable {
     const hear = (event: ObjectEvent) => {
-      if (!this.#watches.has(hear)) return;
+      if (!this.#watches.has(hear) || (this.silent && event.type !== 'ERROR')) return;
       if (event.type === 'ERROR') this.#watches.delete(hear);
       handler(event);
     };

@@ -67,7 +67,8 @@ export class LockController implements AsyncDisposable {
     const { key } = event;
     if (key === undefined || event.type === 'renewed' || event.type === 'reentered' || lockKindOf(key) !== 'lock')
       return;
-    if (event.type === 'granted' || event.type === 'recordAccepted') this.#observations.noteWritten(key);
+    if (event.type === 'granted') this.#observations.noteGranted(key);
+    if (event.type === 'recordAccepted') this.#observations.noteWritten(key);
     if (event.type === 'recordRefused') this.#observations.noteRefusal(key, event.text);
     if (event.type === 'ended' && event.reason === 'forceReleased' && event.acknowledged) this.#noteForced(event);
     this.#noticed(key, event);

@@ -115,7 +115,7 @@ export class ControllerWorld {
   }
 
   async status(name: string): Promise<DistributedLockStatus> {
-    return ((await this.object(name))?.['status'] ?? {}) as DistributedLockStatus;
+    return (await this.object(name))?.['status'] ?? {};
   }
 
   /** `Type=Status/Reason`. */

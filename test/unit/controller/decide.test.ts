@@ -65,7 +65,7 @@ function lock(change: Partial<LockInput> = {}): LockInput {
     key: 'shop/a',
     object: given,
     spec: { kind: 'valid', spec: distributedLockSpecSchema.parse({}) },
-    status: (given?.['status'] ?? {}) as DistributedLockStatus,
+    status: given?.['status'] ?? {},
     applied: { uid: 'uid-1', policy: DEFAULT_LOCK_POLICY, generation: 3 },
     shard: 4,
     owned: true,
@@ -84,18 +84,17 @@ function after(input: LockInput): DistributedLockStatus {
 }
 
 describe('rules', () => {
-  const rows: readonly [fact: string, input: LockInput, rules: object | undefined][] = [
+  const rows: readonly [fact: string, input: LockInput, rules: object][] = [
     ['new object', lock({ applied: undefined }), { kind: 'configure', policy: DEFAULT_LOCK_POLICY, counterFloor: 1 }],
-    ['object as it was', lock(), undefined],
     [
       'edited spec',
       lock({ spec: { kind: 'valid', spec: distributedLockSpecSchema.parse({ permits: 3 }) } }),
-      { kind: 'configure', policy: { permits: 3 } },
+      { kind: 'configure', policy: { ...DEFAULT_LOCK_POLICY, permits: 3 } },
     ],
     [
       'recreated object of the same spec',
       lock({ object: object({}, { uid: 'uid-2' }) }),
-      { kind: 'configure', applied: { uid: 'uid-2' } },
+      { kind: 'configure', applied: { uid: 'uid-2', generation: 3, policy: DEFAULT_LOCK_POLICY } },
     ],
     [
       'token on record in the status',
@@ -107,20 +106,25 @@ describe('rules', () => {
       lock({ applied: undefined, object: object({ fencingToken: '9007199254740991' }) }),
       { kind: 'configure', counterFloor: 0 },
     ],
-    ['invalid spec', lock({ spec: { kind: 'invalid', problem: 'spec.permits: too small' } }), undefined],
     [
       'object being deleted',
       lock({ object: object({}, { deletionTimestamp: '2026-06-01T00:00:00Z' }) }),
       { kind: 'close' },
     ],
     ['object gone', lock({ object: undefined, spec: undefined }), { kind: 'close' }],
-    ['object gone that was never ours', lock({ object: undefined, spec: undefined, applied: undefined }), undefined],
     ['shard of another process, new object', lock({ owned: false, applied: undefined }), { kind: 'configure' }],
   ];
   it.each(rows)('%s', (_, input, rules) => {
-    const { rules: decided } = decideLock(input);
-    if (rules === undefined) expect(decided).toBeUndefined();
-    else expect(decided).toMatchObject(rules);
+    expect(decideLock(input).rules).toMatchObject(rules);
+  });
+
+  const unchanged: readonly [fact: string, input: LockInput][] = [
+    ['object as it was', lock()],
+    ['invalid spec', lock({ spec: { kind: 'invalid', problem: 'spec.permits: too small' } })],
+    ['object gone that was never ours', lock({ object: undefined, spec: undefined, applied: undefined })],
+  ];
+  it.each(unchanged)('none for %s', (_, input) => {
+    expect(decideLock(input).rules).toBeUndefined();
   });
 });
 

@@ -112,6 +112,18 @@ describe('the status', () => {
   });
 });
 
+describe('a watch that tells nothing', () => {
+  it('does not keep a status from being written over an edit that nobody heard of', async () => {
+    const world = await ControllerWorld.started();
+    await world.createLock('migrations');
+    world.store.silent = true;
+    await world.embedded.patch(DISTRIBUTED_LOCKS, 'shop', 'migrations', { metadata: { labels: { team: 'a' } } });
+    await world.client().acquire(KEY, 'alice');
+    await world.time.runBy(2_000);
+    expect(await world.conditions('migrations')).toContain('Held=True/Granted');
+  });
+});
+
 describe('an edit', () => {
   it('applies to grants after it', async () => {
     const world = await ControllerWorld.started();
