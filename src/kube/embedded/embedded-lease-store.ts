@@ -13,6 +13,7 @@ import {
   labelMatcher,
 } from '../lease-store.ts';
 import type { Draft } from './draft.ts';
+import { isEqual } from './json.ts';
 import { keyOf } from './object-key.ts';
 import { type ObjectLog, assertNotAborted } from './object-log.ts';
 
@@ -79,8 +80,7 @@ export class EmbeddedLeaseStore implements LeaseStore {
       const { uid, creationTimestamp } = previous.metadata;
       if (copy.metadata.uid !== '' && copy.metadata.uid !== uid)
         throw conflict(`The Lease ${keyOf(copy)} has the uid ${uid}: it is another one.`);
-      const unchanged = freezeLease(copy, previous.metadata);
-      if (JSON.stringify(unchanged) === JSON.stringify(leaseOf(previous))) return previous;
+      if (isSameContent(copy, leaseOf(previous))) return previous;
       const updated = freezeLease(copy, { resourceVersion: draft.nextVersion(), uid, creationTimestamp });
       return draft.record({ type: 'MODIFIED', resource: LEASES, object: leaseObject(updated), previous });
     };
@@ -136,6 +136,15 @@ const leases = new WeakMap<StoredObject, StoredLease>();
 function matcherOf({ namespace, labelSelector }: LeaseQuery): (object: StoredObject) => boolean {
   const matches = labelMatcher(labelSelector);
   return ({ metadata }) => (namespace === undefined || metadata.namespace === namespace) && matches(metadata.labels);
+}
+
+/** Whether what a caller may set is the same. */
+function isSameContent(left: StoredLease, right: StoredLease): boolean {
+  return (
+    isEqual(left.spec, right.spec) &&
+    isEqual(left.metadata.annotations, right.metadata.annotations) &&
+    isEqual(left.metadata.labels, right.metadata.labels)
+  );
 }
 
 /** The Lease, if its version is exactly this one. */

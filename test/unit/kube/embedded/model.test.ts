@@ -10,7 +10,8 @@ import type { StoreError } from '../../../../src/kube/lease-store.ts';
 import { embeddedStore } from '../../../support/embedded-kube.ts';
 
 type Step =
-  | { readonly op: 'create' | 'delete'; readonly name: string; readonly permits: number }
+  | { readonly op: 'create'; readonly name: string; readonly permits: number }
+  | { readonly op: 'delete'; readonly name: string; readonly permits: number }
   | { readonly op: 'update' | 'patch'; readonly name: string; readonly permits: number; readonly stale: boolean }
   | { readonly op: 'status'; readonly name: string; readonly permits: number };
 
