@@ -64,13 +64,13 @@ function recordOf(lock: LockState, durable: DurableState, attempt: string): Lock
   const holders: HolderRecord[] = [];
   let lowest = durable.counter + 1;
   for (const hold of lock.holds) {
-    const promisedMs = Math.max(hold.recordedTtlMs, longestExtension(durable, hold));
+    hold.writtenTtlMs = Math.max(hold.writtenTtlMs, hold.recordedTtlMs, longestExtension(durable, hold));
     holders.push({
       principal: hold.principal,
       ownerId: hold.ownerId,
       mode: hold.mode,
       token: hold.token,
-      ttlMs: promisedMs,
+      ttlMs: hold.writtenTtlMs,
     });
     if (hold.token < lowest) lowest = hold.token;
   }

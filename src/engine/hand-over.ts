@@ -6,7 +6,7 @@ import { DurableState, LockDelay, LockState } from './lock.ts';
 import { lockKindOf } from '../api/lock-id.ts';
 import type { HoldSnapshot, LockSnapshot, ShardSnapshot, WaiterSnapshot } from './records.ts';
 import { Session } from './session.ts';
-import { requestShardWrite } from './shard-record.ts';
+import { recordSession, requestShardWrite } from './shard-record.ts';
 import { serveStalled } from './grace.ts';
 import { noteStall } from './tick.ts';
 import type { EngineState } from './state.ts';
@@ -46,6 +46,13 @@ export function exportSnapshot(state: EngineState, nowMs: number): ShardSnapshot
     format: 1,
     shard: shard.shard,
     graceMs: shard.graceMs,
+    grace: shard.inGrace
+      ? {
+          remainingMs: Math.max(0, shard.graceEnd.dueAtMs - nowMs),
+          slots: [...shard.inheritedSlots],
+          mayEndEarly: shard.graceMayEndEarly,
+        }
+      : undefined,
     slots: [...shard.slots.keys()],
     slotsOverflow: shard.slotsOverflow,
     revocations: shard.revocations.map(({ key, floor }) => ({ key, floor })),
@@ -68,6 +75,7 @@ function exportLock(lock: LockState, nowMs: number): LockSnapshot {
             unknownAttempts: durable.unknownAttempts,
             version: durable.version,
             dirty: durable.dirty,
+            ends: durable.acknowledgements.flatMap((pending) => (pending.kind === 'ended' ? pending.event : [])),
           },
     lastPhase: lock.lastPhase,
     holds: [...lock.holds].filter((hold) => hold.state !== 'granting').map((hold) => exportHold(hold, nowMs)),
@@ -96,6 +104,7 @@ function exportHold(hold: Hold, nowMs: number): HoldSnapshot {
     remainingMs: hold.overdue ? 0 : Math.max(0, hold.dueAtMs - nowMs),
     deferredMs: hold.deferredMs,
     recordedTtlMs: hold.recordedTtlMs,
+    writtenTtlMs: hold.writtenTtlMs,
     heldForMs: nowMs - hold.grantedAtMs,
     maxHoldRemainingMs: hold.maxHoldAtMs === Number.POSITIVE_INFINITY ? undefined : hold.maxHoldAtMs - nowMs,
     metadata: hold.metadata,
@@ -136,7 +145,7 @@ function exportWaiter(waiter: Waiter, nowMs: number): WaiterSnapshot {
 }
 
 /**
- * Takes up the previous owner's state. Times count from now. Sessions are there as soon as they connect; their moved waiters
+ * Takes up the previous owner's state, also the grace it was in. Times count from now. Sessions are there as soon as they connect; their moved waiters
  * keep their places for a minute, until asked for again with the same request id.
  */
 export function importSnapshot(state: EngineState, command: ImportCommand, nowMs: number): void {
@@ -144,9 +153,11 @@ export function importSnapshot(state: EngineState, command: ImportCommand, nowMs
   const { shard } = state;
   if (snapshot.shard !== shard.shard) throw new Error(`snapshot of shard ${snapshot.shard} given to ${shard.shard}`);
   if (state.holdCount > 0) throw new Error('a snapshot is for an engine that has no holds yet');
-  shard.inGrace = false;
-  shard.inheritedSlots.clear();
-  state.deadlines.remove(shard.graceEnd);
+  const { grace } = snapshot;
+  shard.inGrace = grace !== undefined;
+  shard.inheritedSlots = new Set(grace?.slots);
+  shard.graceMayEndEarly &&= grace?.mayEndEarly ?? true;
+  state.deadlines.set(shard.graceEnd, grace === undefined ? Number.POSITIVE_INFINITY : nowMs + grace.remainingMs);
   shard.nextToken = Math.max(shard.nextToken, snapshot.counter + 1);
   for (const moved of snapshot.locks) importLock(state, moved, nowMs);
 }
@@ -166,6 +177,7 @@ function importLock(state: EngineState, moved: LockSnapshot, nowMs: number): voi
     lock.durable.landedAttempt = moved.durable.landedAttempt;
     lock.durable.unknownAttempts = [...moved.durable.unknownAttempts];
     lock.durable.dirty ||= moved.durable.dirty;
+    for (const event of moved.durable.ends) lock.durable.acknowledgements.push({ kind: 'ended', event });
   }
   lock.lastPhase = moved.lastPhase;
   for (const hold of moved.holds) importHold(state, lock, hold, nowMs);
@@ -192,6 +204,7 @@ function importHold(state: EngineState, lock: LockState, moved: HoldSnapshot, no
     nowMs - moved.heldForMs,
   );
   hold.recordedTtlMs = moved.recordedTtlMs;
+  hold.writtenTtlMs = moved.writtenTtlMs;
   hold.depth = moved.depth;
   hold.metadata = moved.metadata;
   hold.contested = moved.contested;
@@ -204,6 +217,7 @@ function importHold(state: EngineState, lock: LockState, moved: HoldSnapshot, no
   if (moved.sessionId !== 0) {
     const session = importedSession(state, moved, nowMs);
     session.addHold(hold);
+    if (!session.recorded && lock.durable === undefined) recordSession(state, session);
     for (const [index, requestId] of moved.requestIds.entries())
       session.requests.rememberHold(requestId, hold, moved.requestDepths[index] ?? 1);
   }
@@ -235,6 +249,7 @@ function importedSession(
   const session = new Session(moved.sessionId, moved.principal, moved.slot, false, 0, nowMs);
   session.connected = false;
   session.recorded = state.shard.recognise(session);
+  session.mayReclaim = state.shard.inheritedSlots.has(session.slot);
   state.sessions.set(session.id, session);
   return session;
 }

@@ -36,6 +36,8 @@ export class Hold implements Deadline {
   ttlMs: number;
   /** Longest time to live on record for this hold: a promise above it is written first. */
   recordedTtlMs: number;
+  /** Longest time to live in any write that names this hold, landed or not: no later write names a shorter one. */
+  writtenTtlMs = 0;
   grantedAtMs: number;
   /** End of its longest allowed life; Infinity if unlimited. */
   maxHoldAtMs = Number.POSITIVE_INFINITY;
@@ -52,7 +54,7 @@ export class Hold implements Deadline {
   /** A forced end waits for its record; until then nobody is told anything about this hold. */
   ending = false;
   ended = false;
-  /** How far its expiry was put off after stalls. The server frees that much later; the holder is never promised it. */
+  /** How far its expiry was put off, after stalls and in grace. The owner frees that much later and never promises it. */
   deferredMs = 0;
   /** The stall for which its expiry was put off last. */
   stall = 0;

@@ -68,7 +68,8 @@ function checkHold(state: EngineState, lock: LockState, hold: Hold): void {
   if (lock.durable === undefined) {
     expect(hold.state !== 'granting', `${name} waits for a write that it does not need`);
     expect(hold.token < state.shard.nextToken, `${name} is not given out yet`);
-    expect(session === undefined || session.recorded || session.revoked, `${name} is of a session not on record`);
+    const isOnRecord = session === undefined || session.recorded || session.revoked || isWanted(state, session);
+    expect(isOnRecord, `${name} is of a session that is not on record`);
   } else {
     expect(hold.token <= lock.durable.counter, `${name} is above its counter ${lock.durable.counter}`);
     const isOnItsWay = lock.durable.dirty || lock.durable.inFlight?.grants.includes(hold) === true;
@@ -85,6 +86,10 @@ function checkHold(state: EngineState, lock: LockState, hold: Hold): void {
     expect(entry.depth < above, `${name} remembers request ${entry.requestId} out of order`);
     above = entry.depth;
   }
+}
+
+function isWanted({ shard }: EngineState, session: Session): boolean {
+  return shard.wantedSessions.has(session) || shard.inFlight?.sessions.has(session) === true;
 }
 
 function checkWaiter(state: EngineState, lock: LockState, waiter: Waiter): void {

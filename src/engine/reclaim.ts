@@ -87,7 +87,9 @@ function reclaimMemory(
   lock.lastPhase = operation.mode;
   session.addHold(hold);
   state.holdCount++;
-  state.deadlines.set(hold, Math.min(nowMs + ttlMs, hold.maxHoldAtMs));
+  // Its holder may rely on an earlier and longer promise than its last one: that ends with the grace at the latest.
+  hold.deferredMs = Math.max(0, state.shard.graceEnd.dueAtMs - nowMs - ttlMs);
+  state.deadlines.set(hold, Math.min(nowMs + ttlMs + hold.deferredMs, hold.maxHoldAtMs));
   notePromiseOf(state, hold);
   if (fits) accept(state, session, operation, hold, nowMs);
   else refuse(state, session, operation, 'another session claims the same lock');
@@ -100,9 +102,16 @@ function openForReclaim(state: EngineState, key: string): LockState {
   return lock;
 }
 
+/** A request that was answered is in the declared depth; one that was not is asked again, and then makes its own. */
+function forgetRequests(hold: Hold): void {
+  for (let entry = hold.requests; entry !== undefined; entry = entry.previous) entry.memory.forget(entry.requestId);
+  hold.requests = undefined;
+}
+
 function accept(state: EngineState, session: Session, operation: ReclaimOperation, hold: Hold, nowMs: number): void {
   hold.state = 'held';
   hold.depth = operation.depth;
+  forgetRequests(hold);
   hold.metadata = operation.metadata;
   attach(session, hold);
   state.count('reclaimAccepted');

@@ -1,4 +1,5 @@
 import type { Mode } from '../api/vocabulary.ts';
+import type { EndedEvent } from './effects.ts';
 
 /**
  * What the engine needs written down, as plain values. A `LockRecord` stands on the Lease of one DistributedLock, a
@@ -65,6 +66,10 @@ export interface ShardSnapshot {
   readonly format: 1;
   readonly shard: number;
   readonly graceMs: number;
+  /** The grace that this owner is in itself, if it is: what is left of it, and the slots that it still waits for. */
+  readonly grace:
+    | { readonly remainingMs: number; readonly slots: readonly number[]; readonly mayEndEarly: boolean }
+    | undefined;
   readonly slots: readonly number[];
   readonly slotsOverflow: boolean;
   readonly revocations: readonly Revocation[];
@@ -85,6 +90,8 @@ export interface LockSnapshot {
         readonly unknownAttempts: readonly string[];
         readonly version: string | undefined;
         readonly dirty: boolean;
+        /** Forced ends that are told once they are on record. */
+        readonly ends: readonly EndedEvent[];
       }
     | undefined;
   readonly lastPhase: Mode;
@@ -99,9 +106,10 @@ export interface HoldSnapshot extends HolderRecord {
   readonly slot: number;
   readonly depth: number;
   readonly remainingMs: number;
-  /** Part of it that stalls added, which the holder was never promised. */
+  /** Part of it by which the expiry was put off, which the holder was never promised. */
   readonly deferredMs: number;
   readonly recordedTtlMs: number;
+  readonly writtenTtlMs: number;
   readonly heldForMs: number;
   /** Time left of the longest allowed life; absent if unlimited. */
   readonly maxHoldRemainingMs: number | undefined;

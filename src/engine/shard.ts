@@ -6,7 +6,10 @@ import type { Session } from './session.ts';
 /** What a new owner brings to its engine: the shard's record as its takeover has just written it. */
 export interface ShardStart {
   readonly shard: number;
-  /** Unique name of this owner's life; attempt ids begin with it. */
+  /**
+   * Unique name of this reign; attempt ids begin with it. One process that takes a shard a second time brings another name, or
+   * a late write of its first reign would pass for one of the second.
+   */
   readonly incarnation: string;
   /** The record now on the Lease. Its `counter` already covers this owner's first block. */
   readonly record: ShardRecord;
@@ -91,8 +94,8 @@ export class ShardState {
   readonly droppedSlots = new Set<number>();
   slotsOverflow: boolean;
   /** Slots of earlier owners' sessions that have not yet said that their reclaim is complete. */
-  readonly inheritedSlots: Set<number>;
-  readonly graceMayEndEarly: boolean;
+  inheritedSlots: Set<number>;
+  graceMayEndEarly: boolean;
   readonly inheritedCounter: number;
   inGrace: boolean;
   revocations: RecordedRevocation[];

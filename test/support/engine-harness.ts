@@ -27,8 +27,11 @@ export class EngineHarness {
   writesWait = false;
   /** Writes that wait, the oldest first. */
   readonly writes: TestWrite[] = [];
+  /** Writes of owners that are gone: any of them may still reach the store. */
+  readonly adrift: TestWrite[] = [];
   readonly leases = new Map<string, StoredLockRecord>();
   shardRecord: ShardRecord;
+  shardVersion = 0;
   readonly events: AuditEvent[] = [];
   /** Every persist effect so far. */
   readonly persisted: (PersistLockEffect | PersistShardEffect)[] = [];
@@ -156,8 +159,9 @@ export class EngineHarness {
    * `graceMayEndEarly` false: the record was restored.
    */
   crashes(graceMayEndEarly = true): void {
-    this.writes.length = 0;
+    this.adrift.push(...this.writes.splice(0));
     this.#incarnation++;
+    this.shardVersion++;
     const before = this.shardRecord;
     const epoch = before.epoch + 1;
     const counter = before.counter + this.#tokenBlock;
@@ -176,6 +180,7 @@ export class EngineHarness {
     const counter = this.shardRecord.counter + this.#tokenBlock;
     this.shardRecord = { ...this.shardRecord, epoch, counter, attempt: `hand-over ${epoch}` };
     this.#incarnation++;
+    this.shardVersion++;
     this.engine = this.#start(tokenNext, 0, true);
     for (const command of this.#configured.values()) this.apply(command);
     this.apply({ kind: 'import', snapshot: JSON.parse(JSON.stringify(snapshot)) as ShardSnapshot });
@@ -219,10 +224,12 @@ export class EngineHarness {
 export class TestWrite {
   readonly effect: PersistLockEffect | PersistShardEffect;
   readonly #world: EngineHarness;
+  readonly #shardVersion: number;
 
   constructor(world: EngineHarness, effect: PersistLockEffect | PersistShardEffect) {
     this.#world = world;
     this.effect = effect;
+    this.#shardVersion = world.shardVersion;
   }
 
   /** Key of the lock; `undefined` for the shard's record. */
@@ -246,9 +253,11 @@ export class TestWrite {
     else this.conflicts();
   }
 
-  /** Is refused because of another version. */
+  /** Is refused because of another version; if that one is its own, it had landed. */
   conflicts(): void {
-    this.#answer('conflict', { stored: this.#world.leases.get(this.key ?? '') });
+    const isOwnRecord = this.key === undefined && this.#world.shardRecord.attempt === this.effect.attempt;
+    if (isOwnRecord) this.#answer('ok', {});
+    else this.#answer('conflict', { stored: this.#world.leases.get(this.key ?? '') });
   }
 
   /** No answer came. The write may reach the store all the same, now or later by `reachesStore`. */
@@ -264,7 +273,9 @@ export class TestWrite {
   reachesStore(): boolean {
     const { effect } = this;
     if (effect.kind === 'persistShard') {
+      if (this.#shardVersion !== this.#world.shardVersion) return false;
       this.#world.shardRecord = effect.record;
+      this.#world.shardVersion++;
       return true;
     }
     const { key } = effect.record;

@@ -2,6 +2,7 @@ import type { Operation, Reply } from '../../src/api/operations.ts';
 import { DEFAULT_LOCK_POLICY, DEFAULT_POOL_POLICY, type LockPolicy } from '../../src/api/policies.ts';
 import type { Command } from '../../src/engine/commands.ts';
 import { ShardEngine } from '../../src/engine/engine.ts';
+import { Draw, shrunk } from './engine-draw.ts';
 import { ReferenceEngine, type ReferenceHold, type ReferenceLock, type ReferenceReply } from './reference-engine.ts';
 
 /** Sessions 1 to 6 of three pods. */
@@ -27,25 +28,6 @@ const LOCKS: readonly (readonly [key: string, policy: LockPolicy])[] = KINDS.fla
   [`ns/pool-${index}/key`, { ...DEFAULT_POOL_POLICY, maxLeaseDurationMs: MAX_LEASE_MS, ...kind }] as const,
   [`ns/lock-${index}`, { ...DEFAULT_LOCK_POLICY, maxLeaseDurationMs: MAX_LEASE_MS, ...kind }] as const,
 ]);
-
-/** Drawn from one number: small numbers, and with them small choices, are the simple cases. */
-class Draw {
-  #rest: number;
-
-  constructor(number: number) {
-    this.#rest = number;
-  }
-
-  below(count: number): number {
-    const drawn = this.#rest % count;
-    this.#rest = Math.floor(this.#rest / count);
-    return drawn;
-  }
-
-  of<T>(choices: readonly T[]): T {
-    return choices[this.below(choices.length)] as T;
-  }
-}
 
 /** The engine with a store that takes every write at once, and the reference beside it. Throws where they differ. */
 class ModelRun {
@@ -335,19 +317,6 @@ function run(numbers: readonly number[], checkEvery: number, tells: boolean): vo
   for (const [index, number] of numbers.entries()) model.step(number, index % checkEvery === checkEvery - 1);
 }
 
-/** Leaves out whatever is not needed for the failure: halves, then quarters, and so on down to single commands. */
-function shrunk(numbers: readonly number[]): readonly number[] {
-  let left = numbers;
-  for (let size = left.length >> 1; size > 0; size >>= 1) {
-    for (let from = 0; from < left.length; ) {
-      const fewer = [...left.slice(0, from), ...left.slice(from + size)];
-      if (problemOf(fewer) === undefined) from += size;
-      else left = fewer;
-    }
-  }
-  return left;
-}
-
 function problemOf(numbers: readonly number[]): string | undefined {
   try {
     run(numbers, 1, true);
@@ -366,7 +335,7 @@ export function runModel(numbers: readonly number[], checkEvery: number): number
     run(numbers, checkEvery, false);
     return numbers.length;
   } catch {
-    const fewer = shrunk(numbers);
+    const fewer = shrunk(numbers, (some) => problemOf(some) !== undefined);
     throw new Error(`${problemOf(fewer)}\nnumbers: ${JSON.stringify(fewer)}`);
   }
 }

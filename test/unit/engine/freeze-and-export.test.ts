@@ -296,6 +296,69 @@ describe('a hand-over', () => {
     expect(bob.tries('migrations').isGranted).toBe(true);
   });
 
+  test('in the middle of a grace goes on with it', () => {
+    const { world, alice, bob, carol } = setup();
+    const held = alice.tries('jobs/a', { ttlMs: 40_000 });
+    bob.tries('jobs/b', { ttlMs: 40_000 });
+    world.crashes();
+    bob.connects();
+    bob.completesReclaim();
+    world.passes(10_000);
+    world.handsOver();
+    carol.connects();
+    const next = carol.waits('jobs/c');
+    expect(next.isWaiting).toBe(true);
+    alice.connects();
+    expect(alice.reclaims(held).isGranted).toBe(true);
+    expect(world.engine.inGrace).toBe(true);
+    alice.completesReclaim();
+    expect(next.isGranted).toBe(true);
+    expect(world.holders('jobs/a')).toEqual(['alice']);
+  });
+
+  test('in the middle of a grace that nobody ends early ends it in its time', () => {
+    const { world, alice, carol } = setup();
+    alice.tries('jobs/a', { ttlMs: 40_000 });
+    world.crashes();
+    world.passes(10_000);
+    world.handsOver();
+    carol.connects();
+    const next = carol.waits('jobs/a');
+    world.passes(29_999);
+    expect(next.isWaiting).toBe(true);
+    world.passes(1);
+    expect(next.isGranted).toBe(true);
+  });
+
+  test('tells a forced end that was not on record yet once the new owner has written it', () => {
+    const { world, alice, bob } = setup();
+    const held = alice.tries('migrations');
+    world.writesWait = true;
+    bob.forces('migrations');
+    world.write('migrations').isRefused();
+    expect(world.eventsOf('ended')).toEqual([]);
+    world.handsOver();
+    expect(world.eventsOf('ended')).toEqual([]);
+    world.write('migrations').lands();
+    expect(world.eventsOf('ended')).toMatchObject([
+      { token: held.token, reason: 'forceReleased', sessionId: alice.id },
+    ]);
+  });
+
+  test('puts a session back on record whose orphaned end was not finished', () => {
+    const { world, alice } = setup();
+    alice.tries('jobs/a');
+    world.writesWait = true;
+    alice.closes('orphaned');
+    const revocation = world.write(undefined);
+    world.apply({ kind: 'freeze' });
+    revocation.reachesStore();
+    revocation.isUnknown();
+    expect(world.shardRecord.slots).toEqual([]);
+    world.handsOver();
+    expect(world.write(undefined).shardRecord.slots).toEqual([alice.slot]);
+  });
+
   test('of another shard, or into an engine that has holds, is refused', () => {
     const { world, alice } = setup();
     const snapshot = world.handsOver();

@@ -13,6 +13,6 @@ const commands = fc.array(fc.nat(0xffff_ffff), { minLength: 200, maxLength: 260,
 test('the engine and the reference agree', () => {
   fc.assert(
     fc.property(commands, (numbers) => expect(runModel(numbers, 8)).toBe(numbers.length)),
-    { numRuns: 300, endOnFailure: true },
+    { numRuns: 200, endOnFailure: true },
   );
 });

@@ -72,6 +72,34 @@ describe('a claim', () => {
     expect(alice.reclaims(held, { ttlMs: 3_000_000 }).hold.remainingMs).toBe(15_000);
   });
 
+  test('of a hold that was once promised longer than it was last is kept that long', () => {
+    const { world, alice, bob } = setup();
+    const held = alice.tries('jobs/a', { ttlMs: 50_000 });
+    const renewed = alice.renews(held, 5_000);
+    world.crashes();
+    alice.connects();
+    bob.connects();
+    expect(alice.reclaims(renewed).hold.remainingMs).toBe(5_000);
+    const next = bob.waits('jobs/a');
+    world.passes(49_999);
+    expect(next.isWaiting).toBe(true);
+    world.passes(1);
+    expect(next.isGranted).toBe(true);
+  });
+
+  test('makes requests that are asked again count anew: its depth has those that were answered', () => {
+    const { world, alice } = setup();
+    const outer = alice.tries('jobs/a', { requestId: 'outer' });
+    alice.tries('jobs/a', { requestId: 'lost on the way' });
+    world.handsOver();
+    alice.connects();
+    expect(alice.reclaims(outer, { depth: 1 }).depth).toBe(1);
+    const again = alice.tries('jobs/a', { requestId: 'lost on the way' });
+    expect(again.depth).toBe(2);
+    alice.releases(again);
+    expect(world.holders('jobs/a')).toEqual(['alice']);
+  });
+
   test('of a DistributedLock that is not on its Lease never becomes a hold in memory', () => {
     const { world, alice } = setup();
     const held = alice.tries('jobs/a');

@@ -136,6 +136,21 @@ test('a longer time whose record is unknown is reported as unknown', () => {
   expect(renewal.code).toBe('OUTCOME_UNKNOWN');
 });
 
+test('a time that may stand on the Lease is never written shorter: a late write could otherwise undo it', () => {
+  const { world, alice } = setup();
+  const held = alice.tries('migrations', { ttlMs: 15_000 });
+  world.writesWait = true;
+  alice.renews(held, 60_000);
+  const unknown = world.write('migrations');
+  unknown.reachesStore();
+  unknown.isUnknown();
+  expect(world.write('migrations').record.holders[0]?.ttlMs).toBe(60_000);
+  world.write('migrations').lands();
+  expect(world.write('migrations').record.holders[0]?.ttlMs).toBe(60_000);
+  // It was not promised all the same.
+  expect(alice.renews(held, 60_000).isWaiting).toBe(true);
+});
+
 test('promises that wait for two writes of the shard are all answered', () => {
   const { world, alice } = setup();
   const held = [alice.tries('jobs/a', { ttlMs: 5_000 }), alice.tries('jobs/b', { ttlMs: 5_000 })];
