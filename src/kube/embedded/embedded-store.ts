@@ -4,74 +4,24 @@ import { EVENTS, type KubeObject, NAMESPACES, type ResourceType, type StoredObje
 import { formatTime } from '../lease.ts';
 import type { CallOptions, LeaseStore } from '../lease-store.ts';
 import type { ObjectEvent, ObjectList, ObjectQuery, ObjectStore } from '../object-store.ts';
-import { ApiError, alreadyExists, conflict, expired, notFound } from './api-error.ts';
+import { ApiError, alreadyExists, expired, notFound } from './api-error.ts';
 import type { ApiResource } from './api-resource.ts';
 import { BUILT_IN_RESOURCES } from './built-in-resources.ts';
 import { customResource } from './custom-resource.ts';
 import type { Draft } from './draft.ts';
 import { EmbeddedLeaseStore } from './embedded-lease-store.ts';
 import { EventLimits } from './event-limits.ts';
-import { isObject, objectOf } from './json.ts';
+import { initialState } from './initial-state.ts';
+import { objectOf } from './json.ts';
 import { mergePatch } from './merge-patch.ts';
 import { Namespaces } from './namespaces.ts';
 import { keyOf, keyOfName, numberOf } from './object-key.ts';
-import { type ObjectJournal, ObjectLog, assertNotAborted } from './object-log.ts';
-import {
-  type OnUnknownFields,
-  createdObject,
-  nameToCreate,
-  namespaceToCreate,
-  storedObject,
-  updatedObject,
-} from './object-rules.ts';
+import { ObjectLog, assertNotAborted } from './object-log.ts';
+import { createdObject, nameToCreate, namespaceToCreate, storedObject, updatedObject } from './object-rules.ts';
 import { type Page, type PageQuery, pageOf, readContinue } from './pages.ts';
-import { fieldSelector, labelSelector } from './selectors.ts';
-
-export interface EmbeddedStoreOptions {
-  readonly clock: Clock;
-  readonly random: Random;
-  /** CustomResourceDefinitions of apiextensions.k8s.io/v1, parsed. */
-  readonly customResourceDefinitions: readonly unknown[];
-  /** What an earlier process kept; `resourceVersion` is the highest version in it. Kinds that are not served are left out. */
-  readonly initial?: { readonly objects: readonly KubeObject[]; readonly resourceVersion: string } | undefined;
-  /** Without one, everything ends with the process. */
-  readonly journal?: ObjectJournal | undefined;
-  /** How many of the last changes of one kind a watch can resume over. Default 4,096. */
-  readonly historyEventsMax?: number | undefined;
-  /** Events kept at a time; the oldest goes first. Default 5,000. */
-  readonly eventsMax?: number | undefined;
-  /** How long an Event is kept after it was written last. Default one hour. */
-  readonly eventTtlMs?: number | undefined;
-}
-
-export interface WriteOptions extends CallOptions {
-  /** Everything is checked and answered, nothing is stored. */
-  readonly dryRun?: boolean | undefined;
-  /** Writes the status and nothing else; without it, everything but the status. */
-  readonly subresource?: 'status' | undefined;
-  readonly onUnknownFields?: OnUnknownFields | undefined;
-  /** For a creation: the namespace of an object that names none. */
-  readonly namespace?: string | undefined;
-}
-
-export interface DeleteOptions extends CallOptions {
-  readonly dryRun?: boolean | undefined;
-  /** Only this life of the name, only this version of it. */
-  readonly uid?: string | undefined;
-  readonly resourceVersion?: string | undefined;
-}
-
-/** `gone`: it is not there any more; otherwise finalizers keep it. */
-export interface Deletion {
-  readonly object: StoredObject;
-  readonly gone: boolean;
-}
-
-/**
- * Versions that are left free at a start on what an earlier process kept: its Events had versions too, which nobody
- * recorded, and a version must not mean two things.
- */
-const VERSIONS_SKIPPED = 1_000_000;
+import { assertPreconditions } from './preconditions.ts';
+import { matcherOf } from './selectors.ts';
+import type { DeleteOptions, Deletion, EmbeddedStoreOptions, WriteOptions } from './store-options.ts';
 
 /**
  * An API server's objects in memory: Namespaces, Events, Leases and custom resources, with the semantics of the real one for
@@ -96,7 +46,12 @@ export class EmbeddedStore implements ObjectStore, Disposable {
       remove: (draft, resource, object) => this.#remove(draft, resource, object),
     });
     this.#events = new EventLimits(options.clock, options.eventsMax ?? 5_000, options.eventTtlMs ?? 3_600_000);
-    this.#log = new ObjectLog({ ...options, initial: this.#initialState(options.initial) });
+    this.#log = new ObjectLog({
+      ...options,
+      initial: initialState(options.initial, this.resources, (name, version) =>
+        storedObject(this.#namespaces.named(name), this.#serverFields(version)),
+      ),
+    });
     this.leases = new EmbeddedLeaseStore(this.#log, {
       ...options,
       beforeCreation: (draft, namespace) => this.#namespaces.ensure(draft, namespace),
@@ -342,19 +297,7 @@ export class EmbeddedStore implements ObjectStore, Disposable {
   }
 
   #matcherOf(type: ResourceType, query: ObjectQuery): (object: StoredObject) => boolean {
-    const { selectableFields, fieldValues } = this.#resource(type);
-    const hasLabels = labelSelector(query.labelSelector);
-    const names = new Set(['metadata.name', 'metadata.namespace', ...selectableFields]);
-    const hasFields = fieldSelector(query.fieldSelector, names);
-    const isWholeKind = (query.fieldSelector ?? '') === '';
-    return (object) => {
-      const { name, namespace = '', labels } = object.metadata;
-      if (query.namespace !== undefined && namespace !== query.namespace) return false;
-      if (!hasLabels(labels)) return false;
-      return (
-        isWholeKind || hasFields({ ...fieldValues(object), 'metadata.name': name, 'metadata.namespace': namespace })
-      );
-    };
+    return matcherOf(this.#resource(type), query);
   }
 
   #resource(type: ResourceType): ApiResource {
@@ -374,36 +317,5 @@ export class EmbeddedStore implements ObjectStore, Disposable {
       creationTimestamp: formatTime(this.#clock.wallMs()),
       ...(resourceVersion === '' ? {} : { resourceVersion }),
     };
-  }
-
-  #initialState(initial: EmbeddedStoreOptions['initial']) {
-    const kept = (initial?.objects ?? []).filter(isObject).flatMap((object) => {
-      const resource = this.resources.find(
-        ({ type }) => type.kind === object.kind && (object.apiVersion ?? '').startsWith(type.group),
-      );
-      return resource === undefined ? [] : [[resource.type, storedObject(object, {})] as const];
-    });
-    let version = initial === undefined ? 0 : numberOf(initial.resourceVersion) + VERSIONS_SKIPPED;
-    const known = new Set(kept.flatMap(([type, { metadata }]) => (type === NAMESPACES ? [metadata.name] : [])));
-    const made = ['default', 'kube-system', 'lockkeeper-system']
-      .filter((name) => !known.has(name))
-      .map((name) => {
-        version += 1;
-        const object = storedObject(this.#namespaces.named(name), this.#serverFields(String(version)));
-        return [NAMESPACES, object] as const;
-      });
-    return { objects: [...kept, ...made], resourceVersion: String(version) };
-  }
-}
-
-function assertPreconditions(type: ResourceType, { metadata }: StoredObject, options: DeleteOptions): void {
-  const { uid, resourceVersion } = options;
-  if (uid !== undefined && uid !== metadata.uid) {
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`;
-    throw conflict(type, metadata.name, why);
-  }
-  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
-    const why = `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`;
-    throw conflict(type, metadata.name, why);
   }
 }

@@ -1,4 +1,7 @@
+import type { StoredObject } from '../kube-object.ts';
+import type { ObjectQuery } from '../object-store.ts';
 import { badRequest } from './api-error.ts';
+import type { ApiResource } from './api-resource.ts';
 
 type Labels = Readonly<Record<string, string>>;
 export type FieldValues = Readonly<Record<string, string>>;
@@ -58,4 +61,23 @@ export function fieldSelector(
       return (values: FieldValues) => ((values[field] ?? '') === wanted) === (operator !== '!=');
     });
   return (values) => requirements.every((holds) => holds(values));
+}
+
+/** Whether an object of a kind is in a query. Throws `ApiError` (400) for a selector that cannot be read. */
+export function matcherOf(
+  { selectableFields, fieldValues }: Pick<ApiResource, 'selectableFields' | 'fieldValues'>,
+  query: ObjectQuery,
+): (object: StoredObject) => boolean {
+  const hasLabels = labelSelector(query.labelSelector);
+  const names = new Set(['metadata.name', 'metadata.namespace', ...selectableFields]);
+  const hasFields = fieldSelector(query.fieldSelector, names);
+  const isEveryField = (query.fieldSelector ?? '') === '';
+  return (object) => {
+    const { name, namespace = '', labels } = object.metadata;
+    if (query.namespace !== undefined && namespace !== query.namespace) return false;
+    if (!hasLabels(labels)) return false;
+    return (
+      isEveryField || hasFields({ ...fieldValues(object), 'metadata.name': name, 'metadata.namespace': namespace })
+    );
+  };
 }

@@ -30,7 +30,8 @@ export async function readObject(request: IncomingMessage, resource: ApiResource
 async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // A request that is destroyed takes the connection along, and with it the answer.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > BODY_BYTES_MAX) {
       const message = `Request entity too large: limit is ${BODY_BYTES_MAX}`;

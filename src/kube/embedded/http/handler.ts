@@ -43,8 +43,9 @@ export function kubeApiHandler(options: KubeApiHandlerOptions): RequestListener 
 
   const route = async (request: IncomingMessage, response: ServerResponse): Promise<Answer | undefined> => {
     assertLocalCaller(request.headers, options.hosts());
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
-    const path = pathname.length > 1 ? pathname.replace(/\/$/, '') : pathname;
+    const [wholePath = '/', query = ''] = (request.url ?? '/').split('?', 2);
+    const path = wholePath.length > 1 ? wholePath.replace(/\/$/, '') : wholePath;
+    const searchParams = new URLSearchParams(query);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
     if (method === 'GET') {
       const fixed = fixedAnswer(path, request, groups);

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { NAMESPACES, type KubeObject, type StoredObject } from '../../kube-object.ts';
 import { ApiError, badRequest, invalid } from '../api-error.ts';
-import type { DeleteOptions, EmbeddedStore, WriteOptions } from '../embedded-store.ts';
+import type { EmbeddedStore } from '../embedded-store.ts';
+import type { DeleteOptions, WriteOptions } from '../store-options.ts';
 import { isObject, objectOf, textOf } from '../json.ts';
 import { jsonPatch } from '../json-patch.ts';
 import { mergePatch } from '../merge-patch.ts';

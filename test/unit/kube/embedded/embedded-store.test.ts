@@ -5,7 +5,8 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import type { ObjectChange } from '../../../../src/kube/embedded/object-log.ts';
-import type { EmbeddedStore, EmbeddedStoreOptions } from '../../../../src/kube/embedded/embedded-store.ts';
+import type { EmbeddedStore } from '../../../../src/kube/embedded/embedded-store.ts';
+import type { EmbeddedStoreOptions } from '../../../../src/kube/embedded/store-options.ts';
 import { DISTRIBUTED_LOCKS, EVENTS, type KubeObject, LEASES, NAMESPACES } from '../../../../src/kube/kube-object.ts';
 import { StoreError } from '../../../../src/kube/lease-store.ts';
 import type { ObjectEvent } from '../../../../src/kube/object-store.ts';

@@ -146,6 +146,7 @@ describe('requests', () => {
     ['no body', LOCKS, { method: 'POST', headers: json }, 400],
     ['another media type', LOCKS, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x' }, 415],
     ['a body of more than 3 MiB', LOCKS, { method: 'POST', headers: json, body: 'x'.repeat(3 * 1024 * 1024 + 1) }, 413],
+    ['a path of slashes', '///x', {}, 404],
     ['a patch without a media type', `${LOCKS}/a`, { method: 'PATCH', body: '{}' }, 415],
     ['a method that is none', LOCKS, { method: 'PROPFIND' }, 405],
     ['a POST to a name', `${LOCKS}/a`, { method: 'POST', headers: json, body: lock('a') }, 405],
