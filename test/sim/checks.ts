@@ -1,6 +1,6 @@
 /** All checkers behind one door: what happens in the world is told here, and a broken rule ends the run. */
 import { lockKindOf } from '../../src/api/lock-id.ts';
-import type { Operation, Reply, HoldReply } from '../../src/api/operations.ts';
+import type { HoldReply, LostPush, Operation, Reply } from '../../src/api/operations.ts';
 import type { AuditEvent } from '../../src/engine/effects.ts';
 import type { Lease, StoredLease } from '../../src/kube/lease.ts';
 import { decodeLockLease, decodeShardLease } from '../../src/server/lease-codec.ts';
@@ -64,13 +64,24 @@ export class Checks {
     const lock = decodeLockLease(lease);
     if (lock.kind === 'lock') {
       history.note(owner.name, `wrote ${name} ${lock.record.counter} ${lock.record.attempt}`);
+      const { key, attempt, holders } = lock.record;
+      const shard = this.#simulation.shardOf(key);
+      if (!attempt.includes(`.${this.#reigns.get(shard)?.epoch}.`)) {
+        this.ledger.recordedAgain(
+          shard,
+          holders.map(({ token }) => `${key}#${token}`),
+        );
+      }
       this.#guard(() => this.#tokens.landed(lock.record, wasDisturbed));
       return;
     }
     const shard = decodeShardLease(lease);
     if (shard.kind !== 'shard') return;
     const { record } = shard;
-    history.note(owner.name, `wrote ${name} epoch ${record.epoch} grace ${record.graceMs} slots ${record.slots.length}`);
+    history.note(
+      owner.name,
+      `wrote ${name} epoch ${record.epoch} grace ${record.graceMs} slots ${record.slots.length}`,
+    );
     const index = Number(name.slice(name.lastIndexOf('-') + 1));
     const reign = this.#reigns.get(index);
     if (reign?.epoch === record.epoch && reign.ownerNumber === owner.number) return;
@@ -95,7 +106,8 @@ export class Checks {
           tokenFloor: this.#tokens.floorOf(key),
           toldToClient: false,
           isVoid: false,
-          isForcedToEnd: false,
+          forcedInEpoch: 0,
+          wasToldLost: false,
           isShared: false,
         };
         this.#tokens.granted(grant);
@@ -105,7 +117,7 @@ export class Checks {
         const grant = this.book.find(event.key, event.token);
         if (grant !== undefined) {
           grant.isVoid = true;
-          grant.isForcedToEnd ||= isReigning;
+          if (isReigning) grant.forcedInEpoch = this.#reigns.get(shard)?.epoch ?? 0;
         }
       }
       if (!isReigning) return;
@@ -126,11 +138,14 @@ export class Checks {
     if (reply.kind !== 'hold') return;
     this.#guard(() => {
       const told = this.book.find(reply.key, reply.token);
-      if (told?.isForcedToEnd === true && this.#simulation.restoredAtMs === -Infinity)
-        throw new Violation('forced-end-undone', `${reply.key} #${reply.token} was ended by force and is held again`, [
-          reply.key,
-          'owner',
-        ]);
+      const forced =
+        told !== undefined && told.forcedInEpoch > 0 && (told.wasToldLost || reply.epoch > told.forcedInEpoch);
+      if (forced && this.#simulation.restoredAtMs === -Infinity)
+        throw new Violation(
+          'forced-end-undone',
+          `${reply.key} #${reply.token} was ended by force and is held again (${JSON.stringify(reply)})`,
+          [reply.key, 'owner'],
+        );
       const shard = this.#simulation.shardOf(reply.key);
       const reign = this.#reigns.get(shard);
       if (reign?.ownerNumber !== owner.number || reign.epoch !== reply.epoch) {
@@ -143,6 +158,12 @@ export class Checks {
       const isFirst = this.book.find(reply.key, reply.token)?.toldToClient !== true;
       this.#records.leaves(reply, isFirst ? session.slot : undefined);
     });
+  }
+
+  /** The news of a lost hold leaves the owner's process. */
+  lossLeaves({ key, token }: LostPush): void {
+    const grant = this.book.find(key, token);
+    if (grant !== undefined) grant.wasToldLost = true;
   }
 
   /** A client read a hold. */
@@ -190,7 +211,8 @@ export class Checks {
       history.note(owner.name, `${event.type} ${event.key} ${event.ownerId}${'why' in event ? ` ${event.why}` : ''}`);
     else if (event.type === 'reclaimed' || event.type === 'reclaimRefused')
       history.note(owner.name, `${event.type} ${event.key}#${event.token} ${event.ownerId} ${event.why ?? ''}`);
-    else if (event.type === 'deadlock' && event.victim !== undefined) history.note(owner.name, `breaks ${event.victim}`);
+    else if (event.type === 'deadlock' && event.victim !== undefined)
+      history.note(owner.name, `breaks ${event.victim}`);
   }
 
   /** The product catches nothing here: a violation inside one of its callbacks must end the run, not its promise chain. */

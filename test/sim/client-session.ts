@@ -6,6 +6,7 @@ import type { HoldReply, LostPush, Operation, Reply } from '../../src/api/operat
 import type { Mark } from '../../src/system/clock.ts';
 import { ClientHold, deadlineOf } from './client-hold.ts';
 import { Link } from './link.ts';
+import { whenDone } from './when-done.ts';
 import type { SimClient } from './sim-client.ts';
 
 export type Unsent = Operation extends infer Each ? (Each extends { ref: number } ? Omit<Each, 'ref'> : never) : never;
@@ -281,9 +282,15 @@ export class ClientSession {
   #reclaim(hold: ClientHold): void {
     const { coverage } = this.client.simulation;
     coverage.hit('reclaimSent');
-    const { key, token, ownerId, mode, ttlMs } = hold;
-    const depth = Math.max(1, hold.depth);
-    void this.ask({ op: 'reclaim', key, token, ownerId, mode, depth, ttlMs }, false).then((answer) => {
+    const { key, token, ownerId, mode } = hold;
+    // What was promised last may be less than what is still relied on.
+    const ttlMs = Math.max(hold.ttlMs, Math.ceil(hold.leftMs));
+    // A release that only says "one less" is still to come: it is not yet deducted.
+    let toCome = 0;
+    for (const { operation } of this.asks.values())
+      if (operation.op === 'release' && operation.token === token && operation.leaveDepth === undefined) toCome++;
+    const depth = Math.max(1, hold.depth + toCome);
+    whenDone(this.ask({ op: 'reclaim', key, token, ownerId, mode, depth, ttlMs }, false), (answer) => {
       if (answer.kind === 'hold') coverage.hit('reclaimConfirmed');
       else if (answer.kind === 'error' && answer.code === 'NOT_HELD') this.drop(hold);
     });

@@ -32,7 +32,6 @@ export const SIMULATED_PATHS = [
   'connectionCut',
   'connectionResumed',
   'frameDelayedLong',
-  'staleEpochDiscarded',
   'strayGrantDisowned',
   'deadOnArrival',
   'reclaimSent',
@@ -63,7 +62,6 @@ export const SIMULATED_PATHS = [
   'policyDeleted',
   'policyRecreated',
   'twinRenewed',
-  'sameOwnerAgain',
 ] as const;
 export type SimulatedPath = (typeof SIMULATED_PATHS)[number];
 

@@ -16,6 +16,7 @@ import type { Coverage } from './coverage.ts';
 import type { History } from './history.ts';
 import type { LeaseWorld } from './lease-world.ts';
 import type { WeatherSpell } from './plan.ts';
+import { whenDone } from './when-done.ts';
 
 export interface FaultyStoreOptions {
   readonly leases: LeaseWorld;
@@ -112,7 +113,8 @@ export class FaultyStore implements LeaseStore {
       const answer = (delayMs: number, tell: () => void) => owner.after(delayMs, () => settle(tell));
       const perform = (delayMs: number, tells: boolean) =>
         server.after(delayMs, () => {
-          apply().then(
+          whenDone(
+            apply(),
             (value) => {
               if (answered && namespace !== undefined) coverage.hit('storeLandedLate');
               if (!tells) coverage.hit('storeUnknownLanded');
@@ -135,7 +137,7 @@ export class FaultyStore implements LeaseStore {
         answer(chance.between(1, 5_000), () => reject(unknown()));
       } else if (fate === 'conflict' && namespace !== undefined) {
         server.after(toMs, () => {
-          void leases.touch(namespace, name, chance).then((touched) => {
+          whenDone(leases.touch(namespace, name, chance), (touched) => {
             if (touched) coverage.hit('storeConflictByEditor');
           });
         });

@@ -64,10 +64,10 @@ export class Flow {
       requestId,
       metadata: undefined,
     };
-    let withdrawn = false;
-    for (let attempt = 0; attempt < RETRIES_MAX && !session.closed && !withdrawn; attempt++) {
+    const state = { withdrawn: false };
+    for (let attempt = 0; attempt < RETRIES_MAX && !session.closed && !state.withdrawn; attempt++) {
       const answer = await session.ask(operation, requestId !== undefined, (ask) => {
-        if (attempt === 0) this.#disturb(ask, operation, () => (withdrawn = true));
+        if (attempt === 0) this.#disturb(ask, operation, () => (state.withdrawn = true));
       });
       if (answer.kind === 'hold') return this.#entered(answer);
       const retry = this.#noteRefusal(answer);

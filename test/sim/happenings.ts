@@ -4,6 +4,7 @@ import type { Owner } from './owner.ts';
 import type { PlannedEvent } from './plan.ts';
 import type { SimClient } from './sim-client.ts';
 import type { Simulation } from './simulation.ts';
+import { whenDone } from './when-done.ts';
 
 export function happen(simulation: Simulation, event: PlannedEvent): void {
   if (simulation.isCalm || simulation.failure !== undefined) return;
@@ -78,8 +79,9 @@ function twinRenews(simulation: Simulation, id: number): void {
   const { key, token, ownerId, ttlMs } = hold;
   simulation.checks.twinSpoke(key, token);
   twin.process.soon(() => {
-    void twin.session?.ask({ op: 'renew', key, token, ownerId, ttlMs }, true).then((answer) => {
-      if (answer.kind !== 'hold') return;
+    if (twin.session === undefined) return;
+    whenDone(twin.session.ask({ op: 'renew', key, token, ownerId, ttlMs }, true), (answer) => {
+      if (answer.kind === 'error') return;
       simulation.coverage.hit('twinRenewed');
       const own = twin.session?.holds.get(`${key}#${token}`);
       if (own !== undefined) twin.session?.drop(own);
@@ -129,7 +131,7 @@ function happenToRecords(simulation: Simulation, event: PlannedEvent): void {
       const isDown = kind === 'restoreDown';
       simulation.odd(undefined, 20_000);
       if (isDown) for (const owner of [...simulation.owners]) owner.crash();
-      void leases.restore(chance).then((restored) => {
+      whenDone(leases.restore(chance), (restored) => {
         if (!restored) return;
         coverage.hit(isDown ? 'restoreWhileDown' : 'restoreUnderRunningOwner');
         simulation.restoredAtMs = world.nowMs;
@@ -139,12 +141,12 @@ function happenToRecords(simulation: Simulation, event: PlannedEvent): void {
       return;
     }
     case 'editLease':
-      void leases.edit(lock, chance).then((edited) => {
+      whenDone(leases.edit(lock, chance), (edited) => {
         if (edited) coverage.hit('leaseEditedByHand');
       });
       return;
     case 'deleteLease':
-      void leases.delete(lock).then((deleted) => {
+      whenDone(leases.delete(lock), (deleted) => {
         if (!deleted) return;
         coverage.hit('leaseDeletedByHand');
         checks.voidDurable(lock);
@@ -164,13 +166,15 @@ function happenToRecords(simulation: Simulation, event: PlannedEvent): void {
 function forceRelease(simulation: Simulation, { target }: PlannedEvent, thenCrash: boolean): void {
   const { plan, clients, owners } = simulation;
   const admin = clients[target % clients.length] as SimClient;
-  const held = clients.flatMap((client) => [...(client.session?.holds.values() ?? [])]).filter((hold) => hold.isBelieved);
+  const held = clients
+    .flatMap((client) => [...(client.session?.holds.values() ?? [])])
+    .filter((hold) => hold.isBelieved);
   const key = held[target % Math.max(1, held.length)]?.key ?? (plan.keys[target % plan.keys.length] as string);
   const { session } = admin;
   if (session === undefined || !admin.process.running) return;
   admin.process.soon(() => {
     const asked = session.ask({ op: 'forceRelease', key, reason: 'stuck', by: admin.name }, true);
-    void asked.then((answer) => {
+    whenDone(asked, (answer) => {
       if (answer.kind === 'done' && thenCrash) owners[0]?.crash();
     });
   });

@@ -2,6 +2,7 @@
 import { decodeLockLease } from '../../src/server/lease-codec.ts';
 import type { SimClient } from './sim-client.ts';
 import type { Simulation } from './simulation.ts';
+import { whenDone } from './when-done.ts';
 
 const SETTLES_WITHIN_MS = 150_000;
 const PROBE_WITHIN_MS = 90_000;
@@ -66,7 +67,7 @@ async function probe(simulation: Simulation): Promise<void> {
     if (client.isGone || client.session === undefined) continue;
     left++;
     client.process.soon(() => {
-      void probeBy(client).then((problem) => {
+      whenDone(probeBy(client), (problem) => {
         left--;
         if (problem !== undefined) failures.push(`${client.name}: ${problem}`);
       });

@@ -124,6 +124,7 @@ export class Link {
   }
 
   #pushed(push: LostPush): void {
+    this.#simulation.checks.lossLeaves(push);
     this.#toClient(() => this.#session.onLost(this, push));
   }
 

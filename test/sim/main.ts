@@ -16,6 +16,7 @@ const COVERAGE_FROM_SEEDS = 100;
 const SHRINK_WITHIN_MS = 60_000;
 
 const { values } = parseArgs({
+  allowPositionals: true,
   options: {
     seed: { type: 'string' },
     seeds: { type: 'string' },

@@ -27,7 +27,9 @@ export async function runMutations(only: string | undefined): Promise<boolean> {
   for (const mutation of mutations) {
     const seeds = await seedsUntilCaught(mutation);
     if (seeds !== undefined) caught++;
-    console.log(`${seeds === undefined ? 'MISSED' : 'caught'} ${mutation.name}: ${seeds ?? `not within ${mutation.seeds} seeds`}`);
+    console.log(
+      `${seeds === undefined ? 'MISSED' : 'caught'} ${mutation.name}: ${seeds ?? `not within ${mutation.seeds} seeds`}`,
+    );
   }
   console.log(`${caught} of ${mutations.length} mutations caught`);
   return caught === mutations.length;
@@ -36,14 +38,18 @@ export async function runMutations(only: string | undefined): Promise<boolean> {
 async function seedsUntilCaught(mutation: Mutation): Promise<string | undefined> {
   const copy = mkdtempSync(join(tmpdir(), 'lockkeeper-mutation-'));
   try {
-    for (const part of ['src', 'test/sim', 'package.json']) cpSync(join(root, part), join(copy, part), { recursive: true });
+    for (const part of ['src', 'test/sim', 'package.json'])
+      cpSync(join(root, part), join(copy, part), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
     for (const { file, find, replace } of mutation.edits) {
       const path = join(copy, file);
       const text = readFileSync(path, 'utf8');
       const places = text.split(find).length - 1;
       if (places !== 1) throw new Error(`mutation ${mutation.name}: its anchor is ${places} times in ${file}`);
-      writeFileSync(path, text.replace(find, () => replace));
+      writeFileSync(
+        path,
+        text.replace(find, () => replace),
+      );
     }
     let seed = 1;
     let found: { readonly seed: number; readonly rule: string } | undefined;

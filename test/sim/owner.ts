@@ -1,13 +1,15 @@
 /** One operator process: the production lock server on simulated clocks and a faulty store. */
 import { Registry } from 'prom-client';
-import type { AuditEvent } from '../../src/engine/effects.ts';
+import type { AuditEvent, RarePath } from '../../src/engine/effects.ts';
 import { LockServer } from '../../src/server/lock-server.ts';
 import { ServerMetrics } from '../../src/server/server-metrics.ts';
 import { silentLog } from '../../src/system/logger.ts';
 import type { VirtualProcess } from '../../src/system/virtual-process.ts';
+import type { Coverage } from './coverage.ts';
 import { FaultyStore } from './faulty-store.ts';
 import { OPERATOR_NAMESPACE } from './lease-world.ts';
 import type { Simulation } from './simulation.ts';
+import { whenDone } from './when-done.ts';
 
 export class Owner {
   readonly number: number;
@@ -31,7 +33,8 @@ export class Owner {
   start(): void {
     const { history, checks, coverage, plan, leases } = this.#simulation;
     const chance = (name: string) => this.#simulation.chance(name);
-    const metrics = new ServerMetrics(this.registry, () => this.server?.gauges() ?? NOTHING);
+    const metrics = new CountedMetrics(this.registry, () => this.server?.gauges() ?? NOTHING);
+    metrics.coverage = coverage;
     this.metrics = metrics;
     const store = new FaultyStore({
       leases,
@@ -50,19 +53,21 @@ export class Owner {
       onLanded: (lease) => checks.leaseLanded(lease, this),
     });
     const nowMs = () => this.process.monotonicMs();
-    void LockServer.start({
+    const starting = LockServer.start({
       store,
       namespace: OPERATOR_NAMESPACE,
       podName: this.name,
       clock: this.process,
       timers: this.process,
       random: chance(`${this.name}.random`).random,
-      log: silentLog,
+      log: { ...silentLog, error: (_fields: unknown, text?: string) => this.#complained(text ?? '') },
       shardCount: plan.shardCount,
       metrics,
       onAudit: (shard, event) => this.#audited(shard, event, nowMs()),
       onFatal: (error) => this.#fatal(error),
-    }).then(
+    });
+    whenDone(
+      starting,
       (server) => {
         if (this.isDead) return;
         this.server = server;
@@ -99,7 +104,7 @@ export class Owner {
     this.wasReady = false;
     this.#simulation.history.note(this.name, 'stops');
     const limit = this.process.after(30_000, () => this.crash());
-    void server[Symbol.asyncDispose]().then(() => {
+    whenDone(server[Symbol.asyncDispose](), () => {
       limit[Symbol.dispose]();
       this.crash();
     });
@@ -114,6 +119,11 @@ export class Owner {
     this.#simulation.checks.audited(this, shard, event, ownerMs);
   }
 
+  /** What the product logs tells of paths that nothing else shows. */
+  #complained(text: string): void {
+    if (text.startsWith('lost the authority')) this.#simulation.coverage.hit('memberLost');
+  }
+
   #fatal(error: unknown): void {
     if (this.isDead) return;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -124,6 +134,16 @@ export class Owner {
     this.#simulation.coverage.hit('ownerFatal');
     this.#simulation.history.note(this.name, `fatal ${text.split('\n')[0]}`);
     this.crash();
+  }
+}
+
+/** The product's metrics, which also count for the run. */
+class CountedMetrics extends ServerMetrics {
+  coverage: Coverage | undefined;
+
+  override count(path: RarePath, value: number): void {
+    super.count(path, value);
+    this.coverage?.hit(path, value);
   }
 }
 

@@ -42,7 +42,11 @@ async function reduce(
   attempt: (plan: Plan) => Promise<boolean>,
   isOver: () => boolean,
 ): Promise<void> {
-  for (let size = Math.ceil(current()[field].length / 2); size >= 1 && !isOver(); size = size === 1 ? 0 : Math.ceil(size / 2)) {
+  for (
+    let size = Math.ceil(current()[field].length / 2);
+    size >= 1 && !isOver();
+    size = size === 1 ? 0 : Math.ceil(size / 2)
+  ) {
     for (let from = current()[field].length - size; from > -size && !isOver(); from -= size) {
       const list = current()[field];
       if (list.length === 0) return;

@@ -1,6 +1,7 @@
 import type { LockkeeperError } from '../../api/codes.ts';
 import type { HoldReply, Operation, Reply } from '../../api/operations.ts';
 import type { Mode } from '../../api/vocabulary.ts';
+import type { Deadline } from './deadline.ts';
 import { failureOf } from './failures.ts';
 import type { OwnHold } from './own-hold.ts';
 import { PendingRequest } from './pending-request.ts';
@@ -13,6 +14,8 @@ export interface DeclaredHold {
   readonly mode: Mode;
   readonly depth: number;
   readonly ttlMs: number;
+  /** Until when it is relied on; absent for a hold that is not, because another process saved it. */
+  readonly deadline?: Deadline | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -39,7 +42,9 @@ export class ReclaimRequest extends PendingRequest {
   }
 
   override operation(ref: number): Operation {
-    const { key, token, ownerId, mode, depth, ttlMs, metadata } = this.#declared;
+    const { key, token, ownerId, mode, depth, metadata, deadline } = this.#declared;
+    // A renewal that asked for less left the earlier, longer promise in force: the new owner must not free before it.
+    const ttlMs = Math.max(this.#declared.ttlMs, Math.ceil(deadline?.grantedMs ?? 0));
     return { op: 'reclaim', ref, key, token, ownerId, mode, depth: Math.max(1, depth), ttlMs, metadata };
   }
 

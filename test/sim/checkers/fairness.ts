@@ -3,10 +3,14 @@
  * in phases between readers and writers. A waiter whose client was not surely heard all the time is left out: it may be passed.
  */
 import { PRIORITY_AGING_MS } from '../../../src/api/limits.ts';
+import { lockKindOf } from '../../../src/api/lock-id.ts';
 import type { LockPolicy } from '../../../src/api/policies.ts';
 import { isAbnormalEnd } from '../../../src/api/vocabulary.ts';
 import type { AuditEvent, EndedEvent, GrantedEvent } from '../../../src/engine/effects.ts';
 import { Violation } from '../violation.ts';
+
+/** A write and its repetition after an unknown outcome. */
+const LANDS_WITHIN_MS = 12_000;
 
 interface Waiting {
   readonly ownerId: string;
@@ -58,6 +62,8 @@ export class FairnessChecker {
   #ended({ key, ownerId, mode, reason, acknowledged }: EndedEvent, ownerMs: number): void {
     if (!acknowledged) this.#leave(key, ownerId);
     if (mode !== 'exclusive') return;
+    // A writer's grant that was never told was a phase all the same.
+    if (!acknowledged) this.#lineOf(key).lastMode = 'exclusive';
     const delayMs = isAbnormalEnd(reason) ? (this.#options.policyOf(key)?.lockDelayMs ?? 0) : 0;
     this.#lineOf(key).phaseFromMs = Math.max(this.#lineOf(key).phaseFromMs, ownerMs + delayMs);
   }
@@ -83,14 +89,21 @@ export class FairnessChecker {
     const policy = this.#options.policyOf(key);
     const arrivedMs = ownerMs - waitedMs;
     if (policy !== undefined && !line.unclear.has(ownerId)) {
-      if (mode === 'exclusive') this.#checkWriter(line, event, own, arrivedMs, policy);
+      if (mode === 'exclusive') this.#checkWriter(line, event, own, arrivedMs, ownerMs, policy);
       else if (line.lastMode === 'shared') this.#checkReader(line, event, arrivedMs);
     }
     if (mode === 'exclusive' || line.lastMode === 'exclusive') line.phaseFromMs = Math.max(ownerMs, line.phaseFromMs);
     line.lastMode = mode;
   }
 
-  #checkWriter(line: Line, { key, ownerId }: GrantedEvent, own: Waiting | undefined, arrivedMs: number, policy: LockPolicy): void {
+  #checkWriter(
+    line: Line,
+    { key, ownerId }: GrantedEvent,
+    own: Waiting | undefined,
+    arrivedMs: number,
+    ownerMs: number,
+    policy: LockPolicy,
+  ): void {
     const ranked = policy.fairness === 'Priority';
     const rankOf = (atMs: number, priority: number) => atMs - (ranked ? priority * PRIORITY_AGING_MS : 0);
     const ownRank = rankOf(arrivedMs, ranked ? this.#options.priorityOf(ownerId) : 0);
@@ -98,7 +111,9 @@ export class FairnessChecker {
       if (other.mode !== 'exclusive' || line.unclear.has(other.ownerId)) continue;
       const otherRank = rankOf(other.arrivedMs, other.priority);
       const isBefore = otherRank < ownRank - 0.001 || (!ranked && own !== undefined && other.order < own.order);
-      if (!isBefore || !this.#options.wasHeardSince(other.ownerId, other.arrivedMs)) continue;
+      // A durable grant is reported when its write has landed; whoever came meanwhile, of whatever rank, came too late.
+      const mayBeTooLate = ranked && lockKindOf(key) === 'lock' && other.arrivedMs > ownerMs - LANDS_WITHIN_MS;
+      if (!isBefore || mayBeTooLate || !this.#options.wasHeardSince(other.ownerId, other.arrivedMs)) continue;
       throw new Violation(
         ranked ? 'priority-order' : 'fifo-order',
         `${key} went to ${ownerId} (came at ${arrivedMs.toFixed(1)}) before ${other.ownerId} (came at ${other.arrivedMs.toFixed(1)})`,

@@ -12,8 +12,10 @@ export interface Grant {
   toldToClient: boolean;
   /** Exclusion is not promised any more: ended by force, or its record was destroyed from outside. */
   isVoid: boolean;
-  /** Ended by force, and that was on record. */
-  isForcedToEnd: boolean;
+  /** Epoch in which it was ended by force, on record; 0 if it was not. */
+  forcedInEpoch: number;
+  /** Its client was told so. */
+  wasToldLost: boolean;
   /** A twin of its client spoke for it: it may leave with the twin. */
   isShared: boolean;
 }

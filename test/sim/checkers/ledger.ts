@@ -23,6 +23,8 @@ export class LedgerChecker {
   /** What each owner process reported, for comparison with its metrics. */
   readonly tallies = new Map<number, Tallies>();
 
+  /** Holders that a late write of an earlier reign put on record. */
+  readonly #again = new Set<string>();
   readonly #wasRecorded: (id: string) => boolean;
 
   constructor(book: GrantBook, wasRecorded: (id: string) => boolean) {
@@ -40,6 +42,11 @@ export class LedgerChecker {
 
   reignBegan(shard: number): void {
     this.#ended.delete(shard);
+  }
+
+  /** A late write of an earlier reign put these holders on record again: they may end once more. */
+  recordedAgain(shard: number, ids: readonly string[]): void {
+    for (const id of ids) this.#again.add(`${shard} ${id}`);
   }
 
   /** Of every owner, also of one that is none any more. */
@@ -65,12 +72,16 @@ export class LedgerChecker {
     const id = `${event.key}#${event.token}`;
     let ended = this.#ended.get(shard);
     if (ended === undefined) this.#ended.set(shard, (ended = new Set()));
-    if (ended.has(id)) throw new Violation('audit-disagrees', `${id} ended twice`, [event.key, 'owner']);
+    if (ended.has(id) && !this.#again.delete(`${shard} ${id}`))
+      throw new Violation('audit-disagrees', `${id} ended twice`, [event.key, 'owner']);
     ended.add(id);
     // A holder that an earlier owner recorded and never told ends too.
     if (event.acknowledged && this.#book.find(event.key, event.token) === undefined && !this.#wasRecorded(id))
       throw new Violation('audit-disagrees', `${id} ended and was never granted`, [event.key, 'owner']);
     if (event.reason === 'released' && !this.#wanted.has(id))
-      throw new Violation('release-of-live-hold', `${id} was released, and no client asked for it`, [event.key, 'owner']);
+      throw new Violation('release-of-live-hold', `${id} was released, and no client asked for it`, [
+        event.key,
+        'owner',
+      ]);
   }
 }

@@ -24,7 +24,10 @@ export class RecordChecker {
 
   #durable({ key, token, remainingMs }: HoldReply): void {
     if (!this.#leases.landedTokens.has(`${key}#${token}`))
-      throw new Violation('grant-before-record', `${key} #${token} was told and never stood on its Lease`, [key, 'owner']);
+      throw new Violation('grant-before-record', `${key} #${token} was told and never stood on its Lease`, [
+        key,
+        'owner',
+      ]);
     if (this.#leases.isDisturbed(key, this.#shardOf(key))) return;
     const recorded = this.#leases.lockRecord(key)?.holders.find((holder) => holder.token === token);
     // A hold that was ended meanwhile is not on record any more; its reply comes too late, and promises nothing new.

@@ -41,22 +41,26 @@ export class TokenChecker {
     if (grant === undefined)
       throw new Violation('audit-disagrees', `a client was told ${key} #${token}, which no owner ever granted`, [key]);
     if (grant.event.ownerId !== ownerId)
-      throw new Violation('token-unique', `${key} #${token} was told to ${ownerId}, granted to ${grant.event.ownerId}`, [
-        key,
-      ]);
+      throw new Violation(
+        'token-unique',
+        `${key} #${token} was told to ${ownerId}, granted to ${grant.event.ownerId}`,
+        [key],
+      );
     if (!grant.toldToClient && token <= grant.tokenFloor)
-      throw new Violation('token-order', `${key} #${token} was granted after a client had been told #${grant.tokenFloor}`, [
-        key,
-        'owner',
-      ]);
+      throw new Violation(
+        'token-order',
+        `${key} #${token} was granted after a client had been told #${grant.tokenFloor}`,
+        [key, 'owner'],
+      );
     grant.toldToClient = true;
     this.#told.set(key, Math.max(token, this.floorOf(key)));
     const releasedAtMs = this.#released.get(`${key}#${token}`);
     if (releasedAtMs !== undefined && askedAtMs !== undefined && askedAtMs > releasedAtMs)
-      throw new Violation('token-after-release', `${key} #${token} was given back, then handed out again to ${ownerId}`, [
-        key,
-        'owner',
-      ]);
+      throw new Violation(
+        'token-after-release',
+        `${key} #${token} was given back, then handed out again to ${ownerId}`,
+        [key, 'owner'],
+      );
   }
 
   released(key: string, token: number, atMs: number): void {
