@@ -7,6 +7,10 @@ import { cpus } from 'node:os';
 
 const BENCHMARKS: Readonly<Record<string, { readonly script: string; readonly about: string }>> = {
   engine: { script: 'test/bench/engine.ts', about: 'the lock engine alone: pairs/s, hand-off cost, memory' },
+  'embedded-api': {
+    script: 'test/bench/embedded-api.ts',
+    about: 'the embedded Kubernetes API with 10,000 locks and 1,000 watchers: memory and CPU',
+  },
 };
 
 const names = process.argv.slice(2);
