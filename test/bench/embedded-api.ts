@@ -68,7 +68,7 @@ const started = performance.now();
 await inParallel(LOCKS, 32, createLock);
 const createdSeconds = (performance.now() - started) / 1_000;
 // Every lock has been reconciled once its status says Ready; the last ones tell that all are.
-while (Number(await server.metric('lockkeeper_status_writes_total')) < LOCKS)
+while ((await server.metric('lockkeeper_status_writes_total')) < LOCKS)
   await new Promise((resolve) => setTimeout(resolve, 500));
 const fullMiB = await rssMiB();
 console.log(
