@@ -132,6 +132,12 @@ const events: ApiResource = {
   singular: 'event',
   shortNames: ['ev'],
   unconditionalUpdate: true,
+  moreCauses: (object) => {
+    const namespace = textOf(objectOf(object['involvedObject'])['namespace']) ?? '';
+    if (namespace === '' || namespace === object.metadata.namespace) return [];
+    const message = `Invalid value: ${JSON.stringify(namespace)}: does not match event.namespace`;
+    return [{ reason: 'FieldValueInvalid', field: 'involvedObject.namespace', message }];
+  },
   schema: objectSchema('Event is a report of an event somewhere in the cluster.', {
     involvedObject: reference,
     reason: text('Why, in one word.'),

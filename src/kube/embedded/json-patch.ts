@@ -48,7 +48,7 @@ function applyOperation(document: unknown, operation: unknown): unknown {
       if (isEqual(read(document, path), value())) return document;
       throw unfit(`testing value ${operation['path']} failed`);
     default:
-      throw badRequest(`A JSON patch has no operation ${JSON.stringify(operation['op'])}.`);
+      throw unfit(`there is no operation ${JSON.stringify(operation['op'])}`);
   }
 }
 

@@ -1,4 +1,5 @@
-import { ANNOTATION_BYTES_MAX, DNS_LABEL, DNS_SUBDOMAIN, isQualifiedName, isLabelValue } from './names.ts';
+import { DNS_LABEL, DNS_SUBDOMAIN, isQualifiedName, isLabelValue } from './names.ts';
+import { ANNOTATION_BYTES_MAX } from '../lease.ts';
 import type { Cause } from './api-error.ts';
 import { isObject } from './json.ts';
 import type { Schema } from './schema.ts';

@@ -2,8 +2,6 @@
 export const DNS_LABEL = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
 export const DNS_SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 const QUALIFIED_NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-/** Bytes of all annotation keys and values of one object together. */
-export const ANNOTATION_BYTES_MAX = 262_144;
 
 /** `name` or `prefix/name`: a key of a label or an annotation, or a finalizer. */
 export function isQualifiedName(key: string): boolean {

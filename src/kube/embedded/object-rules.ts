@@ -1,7 +1,7 @@
 import type { KubeMetadata, KubeObject, StoredObject } from '../kube-object.ts';
 import { ApiError, type Cause, badRequest, conflict, invalid } from './api-error.ts';
 import type { ApiResource } from './api-resource.ts';
-import { type JsonObject, frozenCopy, isEqual, isObject, objectOf } from './json.ts';
+import { type JsonObject, frozenCopy, isEqual, isObject, objectOf, textOf } from './json.ts';
 import { metadataCauses } from './metadata-rules.ts';
 import { prune, withDefaults } from './schema-shape.ts';
 import { schemaCauses } from './schema-validate.ts';
@@ -82,12 +82,12 @@ function shapedObject(resource: ApiResource, proposed: unknown, onUnknownFields?
   const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
   if (!isObject(proposed)) throw badRequest(`A ${type.kind} is a JSON object.`);
   const named = { apiVersion, kind: type.kind, ...proposed };
-  if (named.apiVersion !== apiVersion || named.kind !== type.kind) {
-    const found = `${named.apiVersion}, Kind=${named.kind}`;
-    throw badRequest(
-      `${found} was sent where ${apiVersion}, Kind=${type.kind} is served; the apiVersion and kind of the object must be these`,
-    );
-  }
+  const wrong = (field: string, value: unknown, wanted: string): Cause[] =>
+    value === wanted
+      ? []
+      : [{ reason: 'FieldValueInvalid', field, message: `Invalid value: ${JSON.stringify(value)}: must be ${wanted}` }];
+  const causes = [...wrong('kind', named.kind, type.kind), ...wrong('apiVersion', named.apiVersion, apiVersion)];
+  if (causes.length > 0) throw invalid(type, textOf(objectOf(proposed['metadata'])['name']) ?? '', causes);
   const dropped: string[] = [];
   const pruned = prune({ ...named, metadata: withoutEmpty(objectOf(proposed['metadata'])) }, schema, '', dropped);
   if (dropped.length > 0) onUnknownFields?.(dropped);

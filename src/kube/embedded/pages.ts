@@ -5,7 +5,7 @@ import { textOf } from './json.ts';
 import { isVersion, keyOf } from './object-key.ts';
 
 export interface PageQuery extends ObjectQuery {
-  /** At most this many; `undefined` or 0 for all. */
+  /** At most this many; `undefined`, 0 or less for all. */
   readonly limit?: number | undefined;
   readonly continueToken?: string | undefined;
   /** The state of exactly this version. */
@@ -45,7 +45,7 @@ export function pageOf(
 ): Page {
   const sorted = objects.toSorted((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1));
   const rest = position === undefined ? sorted : sorted.filter((object) => keyOf(object) > position.after);
-  const items = limit === undefined || limit === 0 ? rest : rest.slice(0, limit);
+  const items = limit === undefined || limit <= 0 ? rest : rest.slice(0, limit);
   const last = items.at(-1);
   if (last === undefined || items.length === rest.length) return { items, resourceVersion };
   const token = Buffer.from(JSON.stringify({ rv: resourceVersion, after: keyOf(last) })).toString('base64url');

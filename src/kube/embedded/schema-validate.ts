@@ -75,7 +75,14 @@ function textCauses(value: string, schema: Schema, path: string): Cause[] {
   if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value))
     causes.push(invalid(path, value, `${path} in body should match '${schema.pattern}'`));
   if (schema.format !== undefined && !hasFormat(value, schema.format))
-    causes.push(invalid(path, value, `${path} in body must be of type ${schema.format}: ${shown(value)}`));
+    causes.push(
+      invalid(
+        path,
+        value,
+        `${path} in body must be of type ${schema.format}: ${shown(value)}`,
+        'FieldValueTypeInvalid',
+      ),
+    );
   return causes;
 }
 

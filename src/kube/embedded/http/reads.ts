@@ -30,7 +30,7 @@ export async function list(read: ReadRequest): Promise<Answer> {
   const shape = acceptedShape(read.accept, ['table']);
   const exact = query.get('resourceVersionMatch') === 'Exact' ? query.get('resourceVersion') : null;
   const limit = Number(query.get('limit') ?? 0);
-  if (!Number.isInteger(limit) || limit < 0) throw badRequest('limit must be a whole number, at least 0');
+  if (!Number.isInteger(limit)) throw badRequest('limit must be a whole number');
   const page = await store.page(resource.type, {
     namespace,
     labelSelector: query.get('labelSelector') ?? undefined,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { NAMESPACES, type KubeObject, type StoredObject } from '../../kube-object.ts';
 import { ApiError, badRequest, invalid } from '../api-error.ts';
+import type { ApiResource } from '../api-resource.ts';
 import type { EmbeddedStore } from '../embedded-store.ts';
 import type { DeleteOptions, WriteOptions } from '../store-options.ts';
 import { isObject, objectOf, textOf } from '../json.ts';
@@ -22,7 +23,7 @@ export interface WriteRequest {
 export async function post(write: WriteRequest): Promise<Answer> {
   const { store, target } = write;
   if (target.name !== undefined) throw methodNotAllowed('create');
-  const object = objectBody(await readObject(write.request, target.resource));
+  const object = objectBody(await readObject(write.request, target.resource), target.resource);
   const warnings: string[] = [];
   const created = await store.create(target.resource.type, object, writeOptions(write, warnings));
   return { code: 201, body: created, warnings };
@@ -32,7 +33,7 @@ export async function put(write: WriteRequest): Promise<Answer> {
   const { store, target } = write;
   const { resource, namespace, name } = target;
   if (name === undefined) throw methodNotAllowed('update');
-  const object = objectBody(await readBody(write.request));
+  const object = objectBody(await readBody(write.request), resource);
   if (!resource.unconditionalUpdate && (object.metadata.resourceVersion ?? '') === '')
     throw invalid(resource.type, name, [
       {
@@ -67,7 +68,7 @@ export async function patch(write: WriteRequest): Promise<Answer> {
   const options = writeOptions(write, warnings);
   const change = PATCHES[type];
   if (change === undefined) {
-    const object = objectBody(body);
+    const object = objectBody(body, resource);
     const named = { ...object, metadata: { ...object.metadata, name } };
     const applied = await store.apply(resource.type, named, options);
     return { code: applied.created ? 201 : 200, body: applied.object, warnings };
@@ -113,7 +114,7 @@ function deletedStatus({ resource }: Target, { metadata }: StoredObject): unknow
 
 function writeOptions({ target, query }: WriteRequest, warnings: string[]): WriteOptions {
   const { resource, namespace, subresource } = target;
-  const { group, version, kind } = resource.type;
+  const { version, kind } = resource.type;
   const mode = query.get('fieldValidation') ?? 'Warn';
   return {
     dryRun: isDryRun(query),
@@ -122,9 +123,8 @@ function writeOptions({ target, query }: WriteRequest, warnings: string[]): Writ
     onUnknownFields: (fields) => {
       const told = fields.map((field) => `unknown field "${field}"`);
       if (mode === 'Strict') {
-        const where = group === '' ? version : `${group}/${version}`;
         throw badRequest(
-          `${kind} in version "${where}" cannot be handled as a ${kind}: strict decoding error: ${told.join(', ')}`,
+          `${kind} in version "${version}" cannot be handled as a ${kind}: strict decoding error: ${told.join(', ')}`,
         );
       }
       if (mode !== 'Ignore') warnings.push(...told);
@@ -134,13 +134,16 @@ function writeOptions({ target, query }: WriteRequest, warnings: string[]): Writ
 
 function isDryRun(query: URLSearchParams): boolean {
   const values = query.getAll('dryRun').filter((value) => value !== '');
-  if (values.some((value) => value !== 'All')) throw badRequest('dryRun can only be "All"');
+  if (values.some((value) => value !== 'All'))
+    throw new ApiError(422, 'Invalid', 'dryRun: Unsupported value: only "All" is supported');
   return values.length > 0;
 }
 
-function objectBody(body: unknown): KubeObject {
+function objectBody(body: unknown, { builtIn, type }: ApiResource): KubeObject {
   if (!isObject(body) || (body['metadata'] !== undefined && !isObject(body['metadata'])))
     throw badRequest('the body of the request must be an object with metadata');
+  if (!builtIn && typeof body['kind'] !== 'string')
+    throw badRequest(`the object provided is unrecognized (must be of type ${type.kind}): Object 'Kind' is missing`);
   return { metadata: {}, ...body } as unknown as KubeObject;
 }
 

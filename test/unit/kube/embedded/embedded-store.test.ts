@@ -113,7 +113,13 @@ describe('refusals', () => {
       422,
       /name or generateName/,
     ],
-    ['another kind', (store) => store.create(DISTRIBUTED_LOCKS, event('x')), 'rejected', 400, /Kind=Event/],
+    [
+      'another kind',
+      (store) => store.create(DISTRIBUTED_LOCKS, event('x')),
+      'rejected',
+      422,
+      /must be DistributedLock/,
+    ],
     [
       'a stale update',
       (store) => store.update(DISTRIBUTED_LOCKS, lock('a', {}, { resourceVersion: '1' })),

@@ -66,7 +66,7 @@ describe('JSON patch (RFC 6902, appendix A)', () => {
 
   test.each<[string, unknown, unknown, number]>([
     ['no list', {}, { op: 'add' }, 400],
-    ['an operation that is none', {}, [{ op: 'spam', path: '/a' }], 400],
+    ['an operation that is none', {}, [{ op: 'spam', path: '/a' }], 422],
     ['no path', {}, [{ op: 'remove' }], 400],
     ['a path without a slash', { a: 1 }, [{ op: 'remove', path: 'a' }], 400],
     ['no value', {}, [{ op: 'add', path: '/a' }], 400],
