@@ -132,8 +132,11 @@ export class ShardOwnership implements AsyncDisposable {
    */
   async #take(member: Member, shards: readonly number[]): Promise<void> {
     const taken: TakenShard[] = [];
-    for (let first = 0; first < shards.length; first += TAKEOVERS_AT_ONCE) {
-      const group = shards.slice(first, first + TAKEOVERS_AT_ONCE);
+    for (let first = 0; first < shards.length; ) {
+      // The first shard alone, before any other: of two replicas that take over at once, only the one that has it goes on, and
+      // neither holds a shard that the other waits for.
+      const group = shards.slice(first, first === 0 ? 1 : first + TAKEOVERS_AT_ONCE);
+      first += group.length;
       const won = await Promise.all(group.map((shard) => this.#win(member, shard)));
       if (!this.#isCurrent(member)) return;
       taken.push(...won.filter((each) => each !== undefined));

@@ -304,7 +304,7 @@ export class ClientSession {
 
   #transmit(asks: readonly Ask[]): void {
     for (const ask of asks) ask.sent = true;
-    this.#transmitOperations(asks.map((ask) => ({ ...ask.operation, ref: ask.refs.at(-1) as number }) as Operation));
+    this.#transmitOperations(asks.map((ask) => ({ ...ask.operation, ref: ask.refs.at(-1) }) as Operation));
   }
 
   #transmitOperations(operations: readonly Operation[]): void {

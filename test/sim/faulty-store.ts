@@ -121,7 +121,7 @@ export class FaultyStore implements LeaseStore {
               else answer(fromMs, () => resolve(value));
             },
             (error: unknown) => {
-              if (tells) answer(fromMs, () => reject(error as Error));
+              if (tells) answer(fromMs, () => reject(error));
             },
           );
         });

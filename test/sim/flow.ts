@@ -1,11 +1,24 @@
 /** One use of a lock, from its acquire to its end, as an application would write it. */
+import type { ErrorCode } from '../../src/api/codes.ts';
 import type { HoldReply } from '../../src/api/operations.ts';
 import type { ClientHold } from './client-hold.ts';
 import type { Answer, Ask, ClientSession, Unsent } from './client-session.ts';
+import type { SimulatedPath } from './coverage.ts';
 import type { Activity } from './plan.ts';
 import type { SimClient } from './sim-client.ts';
 
 const RETRIES_MAX = 6;
+
+const REFUSED: Readonly<Partial<Record<ErrorCode, SimulatedPath>>> = {
+  NOT_HELD: 'notHeldAnswer',
+  ACQUIRE_TIMEOUT: 'acquireTimeout',
+  LOCK_HELD: 'lockHeld',
+  QUEUE_FULL: 'queueFull',
+  LOCK_NOT_FOUND: 'lockNotFound',
+  DEADLOCK: 'deadlockBroken',
+  OUTCOME_UNKNOWN: 'outcomeUnknownAnswer',
+  UNAVAILABLE: 'unavailableAnswer',
+};
 
 export async function runActivity(client: SimClient, activity: Activity): Promise<void> {
   const session = client.session;
@@ -203,34 +216,9 @@ export class Flow {
   #noteRefusal(answer: Answer): boolean {
     const { coverage } = this.client.simulation;
     if (answer.kind !== 'error') return answer.kind === 'gone';
-    switch (answer.code) {
-      case 'NOT_HELD':
-        coverage.hit('notHeldAnswer');
-        return false;
-      case 'ACQUIRE_TIMEOUT':
-        coverage.hit('acquireTimeout');
-        return false;
-      case 'LOCK_HELD':
-        coverage.hit('lockHeld');
-        return false;
-      case 'QUEUE_FULL':
-        coverage.hit('queueFull');
-        return false;
-      case 'LOCK_NOT_FOUND':
-        coverage.hit('lockNotFound');
-        return false;
-      case 'DEADLOCK':
-        if (answer.details['reason'] === 'upgrade') coverage.hit('deadlockUpgrade');
-        else coverage.hit('deadlockBroken');
-        return false;
-      case 'OUTCOME_UNKNOWN':
-        coverage.hit('outcomeUnknownAnswer');
-        return true;
-      case 'UNAVAILABLE':
-        coverage.hit('unavailableAnswer');
-        return true;
-      default:
-        return false;
-    }
+    const isUpgrade = answer.code === 'DEADLOCK' && answer.details['reason'] === 'upgrade';
+    const path = isUpgrade ? 'deadlockUpgrade' : REFUSED[answer.code];
+    if (path !== undefined) coverage.hit(path);
+    return answer.code === 'OUTCOME_UNKNOWN' || answer.code === 'UNAVAILABLE';
   }
 }

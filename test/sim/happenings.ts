@@ -1,68 +1,77 @@
 /** What the plan's events do to the world. */
 import type { LockPolicy } from '../../src/api/policies.ts';
 import type { Owner } from './owner.ts';
-import type { PlannedEvent } from './plan.ts';
+import type { ClientEventKind, OwnerEventKind, PlannedEvent, RecordEventKind } from './plan.ts';
 import type { SimClient } from './sim-client.ts';
 import type { Simulation } from './simulation.ts';
 import { whenDone } from './when-done.ts';
 
+type Happening<Target> = (simulation: Simulation, event: PlannedEvent, target: Target) => void;
+
 export function happen(simulation: Simulation, event: PlannedEvent): void {
   if (simulation.isCalm || simulation.failure !== undefined) return;
-  simulation.history.note('##', `${event.kind} ${event.target} for ${event.forMs}`);
-  if (event.kind.startsWith('client') || event.kind === 'twinRenew') happenToClient(simulation, event);
-  else if (event.kind.startsWith('owner') || event.kind === 'secondOwner') happenToOwner(simulation, event);
-  else happenToRecords(simulation, event);
+  const { kind, target, forMs } = event;
+  simulation.history.note('##', `${kind} ${target} for ${forMs}`);
+  if (kind in TO_CLIENTS) {
+    const client = simulation.clients[target % simulation.clients.length];
+    if (client === undefined || client.isGone) return;
+    simulation.odd(client, forMs + 4_000);
+    TO_CLIENTS[kind as ClientEventKind](simulation, event, client);
+  } else if (kind in TO_OWNERS) {
+    const owner = simulation.owners[target % Math.max(1, simulation.owners.length)];
+    if (owner === undefined) return;
+    simulation.odd(undefined, forMs + 8_000);
+    TO_OWNERS[kind as OwnerEventKind](simulation, event, owner);
+  } else {
+    const durable = simulation.plan.resources.filter(({ resource }) => resource === 'lock');
+    TO_RECORDS[kind as RecordEventKind](simulation, event, durable[target % durable.length]?.name ?? '');
+  }
 }
 
-function happenToClient(simulation: Simulation, { id, kind, target, forMs }: PlannedEvent): void {
-  const client = simulation.clients[target % simulation.clients.length] as SimClient;
-  if (client.isGone) return;
-  const { coverage } = simulation;
-  const { process, session } = client;
-  const link = session?.link;
-  simulation.odd(client, forMs + 4_000);
-  switch (kind) {
-    case 'clientPause':
-      coverage.hit('clientPaused');
-      return process.pause(forMs);
-    case 'clientSuspend':
-      coverage.hit('clientSuspended');
-      return process.suspend(forMs);
-    case 'clientFreeze':
-      coverage.hit('clientFrozen');
-      process.suspend(forMs);
-      return process.stepWall(-forMs);
-    case 'clientCrash':
-    case 'clientReturn': {
-      coverage.hit('clientCrashed');
-      client.crash();
-      simulation.apiServer.after(forMs, () => {
-        simulation.odd(client, 3_000);
-        client.comeBack();
-      });
-      return;
-    }
-    case 'clientGoodbye':
-      coverage.hit('clientSaidGoodbye');
-      session?.goodbye();
-      process.after(forMs, () => {
-        if (client.session === session && !client.isGone) client.openSession();
-      });
-      return;
-    case 'clientWallStep':
-      coverage.hit('clientWallStepped');
-      return process.stepWall(target % 2 === 0 ? forMs : -forMs);
-    case 'clientCut':
-      coverage.hit('connectionCut');
-      return link?.cut();
-    case 'clientResume':
-      return session?.reconnect();
-    case 'clientStall':
-      return link?.stall(forMs);
-    case 'twinRenew':
-      return twinRenews(simulation, id);
-    default:
-  }
+const TO_CLIENTS: Readonly<Record<ClientEventKind, Happening<SimClient>>> = {
+  clientPause: ({ coverage }, { forMs }, { process }) => {
+    coverage.hit('clientPaused');
+    process.pause(forMs);
+  },
+  clientSuspend: ({ coverage }, { forMs }, { process }) => {
+    coverage.hit('clientSuspended');
+    process.suspend(forMs);
+  },
+  clientFreeze: ({ coverage }, { forMs }, { process }) => {
+    coverage.hit('clientFrozen');
+    process.suspend(forMs);
+    process.stepWall(-forMs);
+  },
+  clientCrash: crashClient,
+  clientReturn: crashClient,
+  clientGoodbye: ({ coverage }, { forMs }, client) => {
+    coverage.hit('clientSaidGoodbye');
+    const { session, process } = client;
+    session?.goodbye();
+    process.after(forMs, () => {
+      if (client.session === session && !client.isGone) client.openSession();
+    });
+  },
+  clientWallStep: ({ coverage }, { target, forMs }, { process }) => {
+    coverage.hit('clientWallStepped');
+    process.stepWall(target % 2 === 0 ? forMs : -forMs);
+  },
+  clientCut: ({ coverage }, _event, { session }) => {
+    coverage.hit('connectionCut');
+    session?.link?.cut();
+  },
+  clientResume: (_simulation, _event, { session }) => session?.reconnect(),
+  clientStall: (_simulation, { forMs }, { session }) => session?.link?.stall(forMs),
+  twinRenew: (simulation, { id }) => twinRenews(simulation, id),
+};
+
+function crashClient(simulation: Simulation, { forMs }: PlannedEvent, client: SimClient): void {
+  simulation.coverage.hit('clientCrashed');
+  client.crash();
+  simulation.apiServer.after(forMs, () => {
+    simulation.odd(client, 3_000);
+    client.comeBack();
+  });
 }
 
 /** Twins are one pod: either may speak for what the other holds. */
@@ -89,78 +98,67 @@ function twinRenews(simulation: Simulation, id: number): void {
   });
 }
 
-function happenToOwner(simulation: Simulation, { kind, target, forMs }: PlannedEvent): void {
-  const { coverage, owners } = simulation;
-  const owner: Owner | undefined = owners[target % Math.max(1, owners.length)];
-  if (owner === undefined) return;
-  simulation.odd(undefined, forMs + 8_000);
-  switch (kind) {
-    case 'ownerPause':
-      coverage.hit('ownerPaused');
-      return owner.process.pause(forMs);
-    case 'ownerSuspend':
-      coverage.hit('ownerSuspended');
-      return owner.process.suspend(forMs);
-    case 'ownerCrash':
-      coverage.hit('ownerCrashed');
-      return owner.crash();
-    case 'ownerStop':
-      coverage.hit('ownerStopped');
-      return owner.stop();
-    case 'ownerWallStep':
-      coverage.hit('ownerWallStepped');
-      return owner.process.stepWall(target % 2 === 0 ? forMs : -forMs);
-    case 'secondOwner':
-      coverage.hit('secondOwner');
-      owner.process.pause(8_000 + forMs);
-      if (owners.length < 3) simulation.startOwner();
-      return;
-    default:
-  }
-}
+const TO_OWNERS: Readonly<Record<OwnerEventKind, Happening<Owner>>> = {
+  ownerPause: ({ coverage }, { forMs }, { process }) => {
+    coverage.hit('ownerPaused');
+    process.pause(forMs);
+  },
+  ownerSuspend: ({ coverage }, { forMs }, { process }) => {
+    coverage.hit('ownerSuspended');
+    process.suspend(forMs);
+  },
+  ownerCrash: ({ coverage }, _event, owner) => {
+    coverage.hit('ownerCrashed');
+    owner.crash();
+  },
+  ownerStop: ({ coverage }, _event, owner) => {
+    coverage.hit('ownerStopped');
+    owner.stop();
+  },
+  ownerWallStep: ({ coverage }, { target, forMs }, { process }) => {
+    coverage.hit('ownerWallStepped');
+    process.stepWall(target % 2 === 0 ? forMs : -forMs);
+  },
+  secondOwner: (simulation, { forMs }, { process }) => {
+    simulation.coverage.hit('secondOwner');
+    process.pause(8_000 + forMs);
+    if (simulation.owners.length < 3) simulation.startOwner();
+  },
+};
 
-function happenToRecords(simulation: Simulation, event: PlannedEvent): void {
-  const { kind, target, forMs } = event;
-  const { coverage, leases, plan, checks, world } = simulation;
-  const chance = simulation.chance(`event${event.id}`);
-  const durable = plan.resources.filter(({ resource }) => resource === 'lock');
-  const lock = durable[target % durable.length]?.name ?? '';
-  switch (kind) {
-    case 'restoreRunning':
-    case 'restoreDown': {
-      const isDown = kind === 'restoreDown';
-      simulation.odd(undefined, 20_000);
-      if (isDown) for (const owner of [...simulation.owners]) owner.crash();
-      whenDone(leases.restore(chance), (restored) => {
-        if (!restored) return;
-        coverage.hit(isDown ? 'restoreWhileDown' : 'restoreUnderRunningOwner');
-        simulation.restoredAtMs = world.nowMs;
-        if (isDown) checks.voidAll();
-        else checks.voidDurable();
-      });
-      return;
-    }
-    case 'editLease':
-      whenDone(leases.edit(lock, chance), (edited) => {
-        if (edited) coverage.hit('leaseEditedByHand');
-      });
-      return;
-    case 'deleteLease':
-      whenDone(leases.delete(lock), (deleted) => {
-        if (!deleted) return;
-        coverage.hit('leaseDeletedByHand');
-        checks.voidDurable(lock);
-      });
-      return;
-    case 'forceRelease':
-    case 'forceReleaseThenCrash':
-      return forceRelease(simulation, event, kind === 'forceReleaseThenCrash');
-    case 'policyEdit':
-      return editPolicy(simulation, target, forMs);
-    case 'policyDelete':
-      return deletePolicy(simulation, target, forMs);
-    default:
-  }
+/** The target is the key of a durable lock. */
+const TO_RECORDS: Readonly<Record<RecordEventKind, Happening<string>>> = {
+  restoreRunning: (simulation, event) => restore(simulation, event, false),
+  restoreDown: (simulation, event) => restore(simulation, event, true),
+  editLease: (simulation, { id }, key) => {
+    whenDone(simulation.leases.edit(key, simulation.chance(`event${id}`)), (edited) => {
+      if (edited) simulation.coverage.hit('leaseEditedByHand');
+    });
+  },
+  deleteLease: ({ leases, coverage, checks }, _event, key) => {
+    whenDone(leases.delete(key), (deleted) => {
+      if (!deleted) return;
+      coverage.hit('leaseDeletedByHand');
+      checks.voidDurable(key);
+    });
+  },
+  forceRelease: (simulation, event) => forceRelease(simulation, event, false),
+  forceReleaseThenCrash: (simulation, event) => forceRelease(simulation, event, true),
+  policyEdit: (simulation, { target, forMs }) => editPolicy(simulation, target, forMs),
+  policyDelete: (simulation, { target, forMs }) => deletePolicy(simulation, target, forMs),
+};
+
+function restore(simulation: Simulation, { id }: PlannedEvent, isDown: boolean): void {
+  const { leases, coverage, checks, world } = simulation;
+  simulation.odd(undefined, 20_000);
+  if (isDown) for (const owner of [...simulation.owners]) owner.crash();
+  whenDone(leases.restore(simulation.chance(`event${id}`)), (restored) => {
+    if (!restored) return;
+    coverage.hit(isDown ? 'restoreWhileDown' : 'restoreUnderRunningOwner');
+    simulation.restoredAtMs = world.nowMs;
+    if (isDown) checks.voidAll();
+    else checks.voidDurable();
+  });
 }
 
 function forceRelease(simulation: Simulation, { target }: PlannedEvent, thenCrash: boolean): void {

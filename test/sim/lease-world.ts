@@ -1,6 +1,6 @@
 /** The one true store of a run: what is really on the Leases, and what people and backups do to it. */
 import type { LockRecord, ShardRecord } from '../../src/engine/records.ts';
-import type { Lease, StoredLease } from '../../src/kube/lease.ts';
+import type { StoredLease } from '../../src/kube/lease.ts';
 import { MemoryLeaseStore } from '../../src/kube/memory-lease-store.ts';
 import { decodeLockLease, decodeShardLease, lockLeaseName, shardLeaseName } from '../../src/server/lease-codec.ts';
 import { splitLockKey } from '../../src/api/lock-id.ts';
@@ -101,7 +101,7 @@ export class LeaseWorld {
     const annotations = { ...lease.metadata.annotations };
     const names = Object.keys(annotations).sort();
     if (names.length > 0) annotations[chance.pick(names)] = chance.pick(['', '7', 'null', '[]']);
-    await this.truth.update({ metadata: { ...lease.metadata, annotations }, spec: lease.spec } as Lease);
+    await this.truth.update({ metadata: { ...lease.metadata, annotations }, spec: lease.spec });
     return true;
   }
 

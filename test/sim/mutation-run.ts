@@ -60,8 +60,7 @@ async function seedsUntilCaught(mutation: Mutation): Promise<string | undefined>
         if (rule !== undefined && (found === undefined || which < found.seed)) found = { seed: which, rule };
       },
     });
-    const first = found as { readonly seed: number; readonly rule: string } | undefined;
-    return first && `${reports.length} seeds run, seed ${first.seed} broke ${first.rule}`;
+    return found && `${reports.length} seeds run, seed ${found.seed} broke ${found.rule}`;
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }

@@ -82,21 +82,9 @@ export interface PlannedEvent {
   readonly forMs: number;
 }
 
-export type EventKind =
-  | 'ownerPause'
-  | 'ownerSuspend'
-  | 'ownerCrash'
-  | 'ownerStop'
-  | 'ownerWallStep'
-  | 'secondOwner'
-  | 'restoreRunning'
-  | 'restoreDown'
-  | 'editLease'
-  | 'deleteLease'
-  | 'forceRelease'
-  | 'forceReleaseThenCrash'
-  | 'policyEdit'
-  | 'policyDelete'
+export type EventKind = ClientEventKind | OwnerEventKind | RecordEventKind;
+
+export type ClientEventKind =
   | 'clientPause'
   | 'clientSuspend'
   | 'clientFreeze'
@@ -108,3 +96,21 @@ export type EventKind =
   | 'clientResume'
   | 'clientStall'
   | 'twinRenew';
+
+export type OwnerEventKind =
+  | 'ownerPause'
+  | 'ownerSuspend'
+  | 'ownerCrash'
+  | 'ownerStop'
+  | 'ownerWallStep'
+  | 'secondOwner';
+
+export type RecordEventKind =
+  | 'restoreRunning'
+  | 'restoreDown'
+  | 'editLease'
+  | 'deleteLease'
+  | 'forceRelease'
+  | 'forceReleaseThenCrash'
+  | 'policyEdit'
+  | 'policyDelete';
