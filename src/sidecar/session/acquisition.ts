@@ -41,10 +41,10 @@ export class Acquisition extends PendingRequest {
   readonly #terms: AcquireTerms;
   readonly #signal: AbortSignal | undefined;
   readonly #outcome: AcquireOutcome;
-  readonly #requestId: string;
+  #requestId: string;
   readonly #startedAtMs: number;
   #phase: 'asking' | 'refreshing' | 'over' = 'asking';
-  #inLane = false;
+  #lane: 'outside' | 'unsettled' | 'queued' = 'outside';
   #heartbeatMs: number | undefined = undefined;
   #listener: Disposable | undefined = undefined;
   /** The granted hold, and whether this acquire counts in its depth. */
@@ -116,13 +116,19 @@ export class Acquisition extends PendingRequest {
   #queued(position: number): void {
     this.#heartbeatMs ??= this.#session.heartbeat.enter(this.key, this.#terms.ttlMs);
     if (this.#signal !== undefined) this.#listener ??= onAbort(this.#signal, (reason) => this.abort(reason));
-    this.#leaveLane();
+    if (this.#lane === 'unsettled') {
+      this.#lane = 'queued';
+      this.#session.lanes.queue(this.key, this.#terms.ownerId);
+    }
     this.#outcome.onQueued(position);
   }
 
   #granted(reply: HoldReply): void {
     const { client, endedTokens, heartbeat, meter } = this.#session;
     if (endedTokens.has(reply.key, reply.token)) {
+      // What the id led to has ended, and the owner may remember that.
+      if (this.#terms.requestId === undefined) this.#requestId = this.#session.nextRequestId();
+      this.#enterLane();
       client.rejectAnswer(this);
       return;
     }
@@ -149,7 +155,7 @@ export class Acquisition extends PendingRequest {
     }
     this.#counted = true;
     // Re-entries whose answers are still to come count themselves.
-    const others = lanes.unsettled(reply.key, reply.ownerId) - (this.#inLane ? 1 : 0);
+    const others = lanes.unsettled(reply.key, reply.ownerId) - (this.#lane === 'unsettled' ? 1 : 0);
     const hold = table.insert(reply, deadline, Math.max(1, reply.depth - others));
     if (requestId !== undefined) hold.remember(requestId);
     return hold;
@@ -202,14 +208,17 @@ export class Acquisition extends PendingRequest {
   }
 
   #enterLane(): void {
-    if (!this.#terms.ownerNamed || this.#inLane) return;
-    this.#inLane = true;
-    this.#session.lanes.enter(this.key, this.#terms.ownerId);
+    const { lanes } = this.#session;
+    if (!this.#terms.ownerNamed || this.#lane === 'unsettled') return;
+    if (this.#lane === 'outside') lanes.enter(this.key, this.#terms.ownerId);
+    else lanes.reenter(this.key, this.#terms.ownerId);
+    this.#lane = 'unsettled';
   }
 
   #leaveLane(): void {
-    if (!this.#inLane) return;
-    this.#inLane = false;
-    this.#session.lanes.leave(this.key, this.#terms.ownerId);
+    if (this.#lane === 'outside') return;
+    const wasQueued = this.#lane === 'queued';
+    this.#lane = 'outside';
+    this.#session.lanes.leave(this.key, this.#terms.ownerId, wasQueued);
   }
 }

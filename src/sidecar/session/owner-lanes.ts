@@ -1,7 +1,10 @@
-/** Acquires of one owner for one lock that may yet turn out to be re-entries, and what waits for that. */
+/** The acquires of one owner for one lock that are under way, and what waits for them. */
 interface Lane {
+  /** Not answered at all: each may turn out to be a re-entry. */
   unsettled: number;
-  readonly waiting: (() => void)[];
+  /** Told their place in the queue. */
+  queued: number;
+  waiting: (() => void)[];
 }
 
 /**
@@ -15,28 +18,61 @@ export class OwnerLanes {
   /** An acquire is sent. */
   enter(key: string, ownerId: string): void {
     const lane = this.#lanes.get(nameOf(key, ownerId));
-    if (lane === undefined) this.#lanes.set(nameOf(key, ownerId), { unsettled: 1, waiting: [] });
+    if (lane === undefined) this.#lanes.set(nameOf(key, ownerId), { unsettled: 1, queued: 0, waiting: [] });
     else lane.unsettled++;
   }
 
-  /** It was answered, if only with its place in the queue: it will not join a hold that is there now. */
-  leave(key: string, ownerId: string): void {
+  /** It stands in the queue: it will not join a hold that is there now. */
+  queue(key: string, ownerId: string): void {
     const lane = this.#lanes.get(nameOf(key, ownerId));
-    if (lane === undefined || --lane.unsettled > 0) return;
-    this.#lanes.delete(nameOf(key, ownerId));
-    for (const run of lane.waiting) run();
+    if (lane === undefined) return;
+    lane.queued++;
+    this.#settle(lane);
+  }
+
+  /** A queued one is asked again. */
+  reenter(key: string, ownerId: string): void {
+    const lane = this.#lanes.get(nameOf(key, ownerId));
+    if (lane === undefined) return;
+    lane.queued--;
+    lane.unsettled++;
+  }
+
+  /** It is over. */
+  leave(key: string, ownerId: string, wasQueued: boolean): void {
+    const lane = this.#lanes.get(nameOf(key, ownerId));
+    if (lane === undefined) return;
+    if (wasQueued) lane.queued--;
+    if (lane.queued + lane.unsettled - (wasQueued ? 0 : 1) === 0) this.#lanes.delete(nameOf(key, ownerId));
+    if (!wasQueued) this.#settle(lane);
   }
 
   /** Acquires not yet answered. */
   unsettled(key: string, ownerId: string): number {
-    return this.#lanes.size === 0 ? 0 : (this.#lanes.get(nameOf(key, ownerId))?.unsettled ?? 0);
+    return this.#find(key, ownerId)?.unsettled ?? 0;
+  }
+
+  /** Whether an acquire is under way, be it in the queue. */
+  isUsed(key: string, ownerId: string): boolean {
+    return this.#find(key, ownerId) !== undefined;
   }
 
   /** Runs at once if the owner has no unanswered acquire of the lock, else as soon as it has none. */
   whenSettled(key: string, ownerId: string, run: () => void): void {
-    const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(nameOf(key, ownerId));
-    if (lane === undefined) run();
+    const lane = this.#find(key, ownerId);
+    if (lane === undefined || lane.unsettled === 0) run();
     else lane.waiting.push(run);
+  }
+
+  #find(key: string, ownerId: string): Lane | undefined {
+    return this.#lanes.size === 0 ? undefined : this.#lanes.get(nameOf(key, ownerId));
+  }
+
+  #settle(lane: Lane): void {
+    if (--lane.unsettled > 0) return;
+    const { waiting } = lane;
+    lane.waiting = [];
+    for (const run of waiting) run();
   }
 }
 

@@ -80,8 +80,12 @@ export class Releaser {
   }
 
   #takeDepth(hold: OwnHold): void {
+    const { table, lanes, endedTokens } = this.#core;
     hold.depth--;
-    if (hold.depth === 0) this.#core.table.end(hold);
+    if (hold.depth > 0) return;
+    table.end(hold);
+    // The grant that made this hold may itself still be on its way: it was overtaken by the answer to a re-entry.
+    if (lanes.isUsed(hold.key, hold.ownerId)) endedTokens.add(hold.key, hold.token);
   }
 
   /** An outer section that was not left is still there. A whole hold that was given up stays given up. */

@@ -177,7 +177,7 @@ describe('any failure gives everything back', () => {
       epoch: 1,
     });
     await at.turn();
-    expect(at.answer.code).toBe('NOT_HELD');
+    expect(at.answer).toMatchObject({ code: 'NOT_HELD', details: { reason: 'forceReleased' } });
     expect(tokensReleased(at).map(([token]) => token)).toEqual([2, 3]);
   });
 

@@ -24,8 +24,12 @@ interface Shard {
 
 interface Connected {
   readonly listener: SessionListener;
-  connection: number;
+  readonly connection: number;
   open: boolean;
+  /** Owners as this session was told of them; what it sends to one that is none any more goes nowhere. */
+  readonly owners: Map<number, Shard>;
+  /** When the newest frame arrives: frames never overtake each other. */
+  arrivesAtMs: number;
 }
 
 /**
@@ -33,9 +37,9 @@ interface Connected {
  * back takes as long as the test says. No authority, no authorisation: those are not the session's affair.
  */
 export class EngineShards {
-  /** On the way to the owner, and back. */
-  upMs = 0;
-  downMs = 0;
+  /** On the way to the owner, and back; where it is a function, replies overtake each other. */
+  upMs: number | (() => number) = 0;
+  downMs: number | (() => number) = 0;
   /** While true nothing arrives at the owners. */
   cut = false;
   readonly #time: Clock & Timers;
@@ -60,7 +64,7 @@ export class EngineShards {
   connect(sessionId: number): (listener: SessionListener) => SessionTransport {
     return (listener) => {
       const connection = (this.#sessions.get(sessionId)?.connection ?? 0) + 1;
-      const connected = { listener, connection, open: true };
+      const connected: Connected = { listener, connection, open: true, owners: new Map(), arrivesAtMs: 0 };
       this.#sessions.set(sessionId, connected);
       for (const shard of this.#shards.values()) this.#openSession(shard, sessionId);
       let frame = 0;
@@ -68,18 +72,21 @@ export class EngineShards {
         send: (operations) => {
           frame++;
           const number = frame;
-          this.#time.after(this.upMs, () => this.#receive(sessionId, connected, number, operations));
+          const addressed = operations.map((operation) => ({ operation, owner: this.#ownerFor(connected, operation) }));
+          this.#up(connected, () => this.#receive(sessionId, connected, number, addressed));
           return number;
         },
         list: ({ namespace, prefix, after, limit }) => Promise.resolve(this.#list(namespace, prefix, after, limit)),
         reclaimComplete: () => {
-          this.#time.after(this.upMs, () => {
-            for (const shard of this.#shards.values())
-              this.#run(shard, { kind: 'reclaimComplete', sessionId, connection });
+          const owners = [...this.#shards.values()].filter(
+            (shard) => (connected.owners.get(shard.engine.shard) ?? shard) === shard,
+          );
+          this.#up(connected, () => {
+            for (const shard of owners) this.#run(shard, { kind: 'reclaimComplete', sessionId, connection });
           });
         },
         close: (reason) => {
-          this.#time.after(this.upMs, () => {
+          this.#up(connected, () => {
             connected.open = false;
             for (const shard of this.#shards.values())
               this.#run(shard, { kind: 'closeSession', sessionId, connection, reason });
@@ -103,10 +110,11 @@ export class EngineShards {
     this.#announce(number, shard);
   }
 
-  /** The key's shard is handed over, with everything its owner knew. */
+  /** The key's shard is handed over, with everything its owner knew. Not during a grace: its reclaims would be cut off. */
   handOver(key: string): void {
     const number = shardOf(key);
     const old = this.#shard(number);
+    if (old.engine.inGrace) return;
     old.wake?.[Symbol.dispose]();
     this.#run(old, { kind: 'freeze' });
     const snapshot = old.engine.exportSnapshot(this.#time.monotonicMs());
@@ -130,16 +138,32 @@ export class EngineShards {
     return count;
   }
 
-  #receive(sessionId: number, from: Connected, frame: number, operations: readonly Operation[]): void {
+  #up(from: Connected, arrive: () => void): void {
+    const nowMs = this.#time.monotonicMs();
+    from.arrivesAtMs = Math.max(from.arrivesAtMs, nowMs + delayOf(this.upMs));
+    this.#time.after(from.arrivesAtMs - nowMs, arrive);
+  }
+
+  #ownerFor(connected: Connected, { key }: Operation): Shard {
+    const number = shardOf(key);
+    const owner = connected.owners.get(number) ?? this.#shard(number);
+    connected.owners.set(number, owner);
+    return owner;
+  }
+
+  #receive(
+    sessionId: number,
+    from: Connected,
+    frame: number,
+    addressed: readonly { readonly operation: Operation; readonly owner: Shard }[],
+  ): void {
     if (this.cut || !from.open || this.#sessions.get(sessionId) !== from) return;
     const { connection } = from;
-    if (operations.length === 0)
+    if (addressed.length === 0)
       for (const shard of this.#shards.values()) this.#run(shard, { kind: 'heard', sessionId, connection, frame });
-    for (const operation of operations)
-      this.#run(this.#shard(shardOf(operation.key)), {
-        kind: 'operation',
-        ...{ sessionId, connection, frame, operation },
-      });
+    for (const { operation, owner } of addressed)
+      if (this.#shards.get(owner.engine.shard) === owner)
+        this.#run(owner, { kind: 'operation', ...{ sessionId, connection, frame, operation } });
   }
 
   #shard(number: number): Shard {
@@ -189,11 +213,18 @@ export class EngineShards {
   }
 
   #announce(number: number, shard: Shard): void {
-    for (const { listener, open } of this.#sessions.values())
-      if (open) this.#time.after(this.downMs, () => listener.onEpoch(number, shard.record.epoch));
+    for (const session of this.#sessions.values())
+      this.#time.after(delayOf(this.downMs), () => {
+        const known = session.owners.get(number);
+        if (!session.open || (known !== undefined && known.record.epoch > shard.record.epoch)) return;
+        session.owners.set(number, shard);
+        session.listener.onEpoch(number, shard.record.epoch);
+      });
   }
 
   #run(shard: Shard, command: Command): void {
+    // An owner that was followed by another does and writes nothing any more.
+    if (this.#shards.get(shard.engine.shard) !== shard) return;
     shard.commands.push(command);
     if (shard.running) return;
     shard.running = true;
@@ -201,7 +232,6 @@ export class EngineShards {
       const step = shard.engine.apply(next, this.#time.monotonicMs());
       for (const [index, reply] of step.replies.entries()) this.#deliver(step.recipients[index] ?? 0, reply);
       for (const effect of step.effects) this.#runEffect(shard, effect);
-      shard.engine.checkInvariants();
     }
     shard.running = false;
     this.#wakeLater(shard);
@@ -226,7 +256,7 @@ export class EngineShards {
   #deliver(sessionId: number, message: Reply | LostPush): void {
     const to = this.#sessions.get(sessionId);
     if (to === undefined) return;
-    this.#time.after(this.downMs, () => {
+    this.#time.after(delayOf(this.downMs), () => {
       if (!to.open) return;
       if (message.kind === 'lost') to.listener.onLost(message);
       else to.listener.onReply(message);
@@ -248,6 +278,10 @@ export class EngineShards {
       .slice(0, limit)
       .map((key) => this.inspect(key));
   }
+}
+
+function delayOf(delay: number | (() => number)): number {
+  return typeof delay === 'number' ? delay : delay();
 }
 
 function policies(

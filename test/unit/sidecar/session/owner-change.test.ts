@@ -160,9 +160,10 @@ describe('the earlier owner', () => {
     at.transport.listener.onEpoch(shard, 2);
     await at.turn();
     at.transport.hold(old, { token: 5, epoch: 2 });
-    at.transport.hold(at.transport.last('acquire'), { token: 5, epoch: 2 });
     await at.turn();
     expect(answer.value).toMatchObject({ fencingToken: '5', depth: 1 });
+    at.transport.hold(at.transport.last('acquire'), { token: 5, epoch: 2 });
+    await at.turn();
     expect(at.transport.sent('release')).toEqual([]);
   });
 
@@ -279,6 +280,22 @@ describe('declarations', () => {
 });
 
 describe('releases under way', () => {
+  test('wait for an acquire of the same owner that is asked again, which may now be a re-entry', async () => {
+    const at = bench();
+    await take(at, 'pool/a', 5);
+    void watch(at.locks.acquire('pool/a', { ownerId: 'me', timeoutMs: -1 }, at.context()));
+    await at.turn();
+    at.transport.queued(at.transport.last('acquire').ref);
+    at.transport.listener.onEpoch(shard, 2);
+    await at.turn();
+    void watch(at.locks.release('pool/a', { fencingToken: '5' }, at.context()));
+    await at.turn();
+    expect(at.transport.sent('release')).toEqual([]);
+    at.transport.hold(at.transport.last('acquire'), { token: 5, epoch: 2, depth: 2 });
+    await at.turn();
+    expect(at.transport.sent('release')).toMatchObject([{ leaveDepth: 1 }]);
+  });
+
   async function releasing(lockId: string) {
     const at = bench();
     await take(at, lockId, 5);

@@ -232,6 +232,28 @@ describe('a release beside a re-entry of the same owner', () => {
     expect(at.transport.sent('release').map(({ leaveDepth }) => leaveDepth)).toEqual([1, 0]);
   });
 
+  test('a grant that comes after the hold it made was given back is void, and asked for anew', async () => {
+    const at = bench();
+    const first = watch(at.locks.acquire('pool/a', { ownerId: 'me', timeoutMs: -1 }, at.context()));
+    void watch(at.locks.acquire('pool/a', { ownerId: 'me' }, at.context()));
+    await at.turn();
+    const [one, two] = at.transport.sent('acquire');
+    at.transport.hold(two as never, { token: 5, depth: 2 });
+    at.transport.queued(one?.ref ?? 0);
+    await at.turn();
+    void watch(at.locks.release('pool/a', { fencingToken: '5' }, at.context()));
+    await at.turn();
+    expect(at.transport.last('release').leaveDepth).toBe(0);
+    at.transport.hold(one as never, { token: 5, depth: 1 });
+    await at.turn();
+    expect(first).toEqual({});
+    expect(at.transport.last('acquire')).toMatchObject({ ownerId: 'me', timeoutMs: -1 });
+    expect(at.transport.last('acquire').requestId).not.toBe(one?.requestId);
+    at.transport.hold(at.transport.last('acquire'), { token: 6 });
+    await at.turn();
+    expect(first.value).toMatchObject({ fencingToken: '6', depth: 1 });
+  });
+
   test('a re-entry nobody took does not end the hold of the others', async () => {
     const at = await holding();
     const controller = new AbortController();
