@@ -96,6 +96,19 @@ describe('creation', () => {
   });
 });
 
+describe('namespaces', () => {
+  test('begin with the first object in them, a Lease as well, and carry their name as a label', async () => {
+    const store = storeOf();
+    await store.leases.create({ metadata: { namespace: 'shop', name: 'l' }, spec: {} });
+    await store.create(DISTRIBUTED_LOCKS, lock('a', {}, { namespace: 'bank' }));
+    const { items } = await store.list(NAMESPACES, { labelSelector: 'kubernetes.io/metadata.name in (shop,bank)' });
+    expect(items.map(({ metadata, status }) => [metadata.name, status])).toEqual([
+      ['bank', { phase: 'Active' }],
+      ['shop', { phase: 'Active' }],
+    ]);
+  });
+});
+
 describe('refusals', () => {
   test.each<[string, (store: EmbeddedStore) => Promise<unknown>, string, number, RegExp]>([
     ['a name that is taken', (store) => store.create(DISTRIBUTED_LOCKS, lock('a')), 'conflict', 409, /already exists/],

@@ -3,9 +3,15 @@
  * and bounded.
  * Method: plain requests to a server in this process.
  */
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { openKubeApi } from '../../../../src/dev/kube-api.ts';
+import { kubeApiHandler } from '../../../../src/kube/embedded/http/handler.ts';
 import { DISTRIBUTED_LOCKS } from '../../../../src/kube/kube-object.ts';
+import { systemClock } from '../../../../src/system/clock.ts';
+import { silentLog } from '../../../../src/system/logger.ts';
+import { systemTimers } from '../../../../src/system/timers.ts';
 import { EmbeddedKube } from '../../../support/embedded-kube.ts';
 
 const LOCKS = '/apis/lockkeeper.dev/v1alpha1/namespaces/default/distributedlocks';
@@ -86,8 +92,35 @@ describe('who may call', () => {
     expect(await ask('/version', { headers })).toMatchObject({ status });
   });
 
-  test('both loopback addresses answer', () => {
+  test('a port that is taken is refused with what to do', async () => {
     expect(kube.api.addresses[0]).toBe(`http://127.0.0.1:${kube.api.port}`);
+    const platform = { clock: systemClock(), timers: systemTimers(), log: silentLog };
+    const second = openKubeApi({ store: kube.store, port: kube.api.port, ...platform });
+    await expect(second).rejects.toThrow(/is in use.*--kube-port/);
+  });
+
+  test('watches are counted', async () => {
+    const hosts = new Set<string>();
+    const server = createServer(
+      kubeApiHandler({
+        store: kube.store,
+        clock: systemClock(),
+        timers: systemTimers(),
+        log: silentLog,
+        hosts: () => hosts,
+        watchesMax: 1,
+      }),
+    );
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    hosts.add(host);
+    const abort = new AbortController();
+    const first = await fetch(`http://${host}${LOCKS}?watch=true`, { signal: abort.signal });
+    const second = await fetch(`http://${host}${LOCKS}?watch=true`);
+    expect([first.status, second.status, second.headers.get('retry-after')]).toEqual([200, 429, '1']);
+    abort.abort();
+    server.close();
+    server.closeAllConnections();
   });
 });
 
