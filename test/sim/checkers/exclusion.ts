@@ -53,7 +53,12 @@ export class ExclusionChecker {
     for (const hold of this.#believedOf(event.key)) {
       if (hold.token !== event.token || hold.isBlindAt(trueMs)) continue;
       const grant = this.#book.find(hold.key, hold.token);
-      if (grant === undefined || grant.isVoid || (grant.isShared && event.reason === 'goodbye')) continue;
+      if (grant === undefined || grant.isVoid) continue;
+      // It followed the twin that last spoke for it, and left with that one.
+      if (grant.isShared && event.reason === 'goodbye') {
+        grant.isVoid = true;
+        continue;
+      }
       throw new Violation(
         'mutual-exclusion',
         `${event.key} #${event.token} was freed (${event.reason}) while ${hold.client.name} believes in it for ${hold.leftMs.toFixed(0)} ms more`,
