@@ -95,7 +95,7 @@ function isWanted({ shard }: EngineState, session: Session): boolean {
 function checkWaiter(state: EngineState, lock: LockState, waiter: Waiter): void {
   const owner = ownerKeyOf(waiter.session.principal, waiter.ownerId);
   const name = `${lock.key} waiter ${owner}`;
-  expect(state.waitersByOwner.get(owner)?.includes(waiter) === true, `${name} is unknown to the deadlock search`);
+  expect(state.waitersByOwner.get(owner)?.[waiter.ownerIndex] === waiter, `${name} is unknown to the deadlock search`);
   const isParked = waiter.session.parked.has(waiter) && lock.parked?.has(waiter) === true;
   expect(waiter.parked === isParked, `${name} is parked on one side only`);
   for (const ref of waiter.refs)

@@ -154,6 +154,7 @@ export class EngineState {
     for (const ref of waiter.refs) session.waiters.set(ref, waiter);
     const owner = ownerKeyOf(session.principal, waiter.ownerId);
     const others = this.waitersByOwner.get(owner);
+    waiter.ownerIndex = others?.length ?? 0;
     if (others === undefined) this.waitersByOwner.set(owner, [waiter]);
     else others.push(waiter);
   }
@@ -174,8 +175,11 @@ export class EngineState {
     for (const ref of waiter.refs) session.waiters.delete(ref);
     const owner = ownerKeyOf(session.principal, waiter.ownerId);
     const others = this.waitersByOwner.get(owner) as Waiter[];
-    if (others.length === 1) this.waitersByOwner.delete(owner);
-    else others.splice(others.indexOf(waiter), 1);
+    const last = others.pop() as Waiter;
+    if (others.length === 0) this.waitersByOwner.delete(owner);
+    if (last === waiter) return;
+    others[waiter.ownerIndex] = last;
+    last.ownerIndex = waiter.ownerIndex;
   }
 
   /** Takes a silent waiter out of its queue; it keeps its place for its return. */

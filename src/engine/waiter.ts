@@ -34,6 +34,8 @@ export class Waiter implements Deadline {
   nextInQueue: Waiter | undefined = undefined;
   previousInQueue: Waiter | undefined = undefined;
   queueIndex = -1;
+  /** Place among the waiters of its owner. */
+  ownerIndex = 0;
 
   constructor(
     lock: LockState,

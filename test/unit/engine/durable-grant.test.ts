@@ -256,6 +256,18 @@ describe('a refused write', () => {
     expect(bob.tries('migrations').details).toMatchObject({ reason: 'storeRefused', retryAfterMs: 400 });
   });
 
+  test('spends its number: the next grant has a higher one', () => {
+    const { world, alice, bob } = setup();
+    alice.tries('migrations');
+    const tried = world.write('migrations').record.counter;
+    world.write('migrations').isRefused();
+    world.passes(500);
+    world.write('migrations').lands();
+    const next = bob.tries('migrations');
+    world.write('migrations').lands();
+    expect(next.token).toBeGreaterThan(tried);
+  });
+
   test('does not touch a hold that was told', () => {
     const { world, alice } = setup();
     world.writesWait = false;
