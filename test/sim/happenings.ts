@@ -167,7 +167,7 @@ function forceRelease(simulation: Simulation, { target }: PlannedEvent, thenCras
   const held = clients
     .flatMap((client) => [...(client.session?.holds.values() ?? [])])
     .filter((hold) => hold.isBelieved);
-  const key = held[target % Math.max(1, held.length)]?.key ?? (plan.keys[target % plan.keys.length] as string);
+  const key = held[target % Math.max(1, held.length)]?.key ?? plan.keys[target % plan.keys.length] ?? '';
   const { session } = admin;
   if (session === undefined || !admin.process.running) return;
   admin.process.soon(() => {
