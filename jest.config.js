@@ -7,8 +7,11 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 
-/** Folders under `test/`. `process` starts real processes of this repository. */
-const folders = ['unit', 'contract', 'golden', 'sim', 'process'];
+/**
+ * Folders under `test/`. `property`: random cases against a second, naive implementation. `socket`: real sockets of this machine.
+ * `process`: real processes of this repository.
+ */
+const folders = ['unit', 'property', 'contract', 'golden', 'socket', 'process'];
 
 const swc = {
   jsc: { parser: { syntax: 'typescript', explicitResourceManagement: true }, target: 'es2022' },

@@ -61,9 +61,11 @@ const simulation: Suite = {
 /** Jest suites of folders that do not exist are left out; the process suite runs one file at a time. */
 const suites: readonly Suite[] = [
   jestSuite('unit'),
+  jestSuite('property'),
   jestSuite('contract'),
   jestSuite('golden'),
   simulation,
+  jestSuite('socket'),
   jestSuite('process', '--runInBand'),
 ].filter(({ name }) => existsSync(join(repository, 'test', name)));
 

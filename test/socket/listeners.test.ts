@@ -10,10 +10,10 @@ import { access, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { LockkeeperError } from '../../../../src/api/codes.ts';
-import { addressOf, listenOnLoopback, portOf, stop } from '../../../../src/sidecar/endpoint/listeners.ts';
-import { type Log, type LogFields, silentLog } from '../../../../src/system/logger.ts';
-import { openForTest, send, textOf } from '../../../support/local-endpoint.ts';
+import { LockkeeperError } from '../../src/api/codes.ts';
+import { addressOf, listenOnLoopback, portOf, stop } from '../../src/sidecar/endpoint/listeners.ts';
+import { type Log, type LogFields, silentLog } from '../../src/system/logger.ts';
+import { openForTest, send, textOf } from '../support/local-endpoint.ts';
 
 let folder: string;
 let socketPath: string;

@@ -5,13 +5,13 @@
  */
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { LockkeeperError } from '../../../../src/api/codes.ts';
-import type { HoldEvent } from '../../../../src/api/responses.ts';
-import type { CallContext } from '../../../../src/sidecar/calls.ts';
-import type { Endpoint } from '../../../../src/sidecar/endpoint/endpoint.ts';
-import { EXAMPLES } from '../../../../src/sidecar/endpoint/open-api-examples.ts';
-import { openForTest, openSocket, rawPost, send, readerOf, textOf } from '../../../support/local-endpoint.ts';
-import { scriptedCalls } from '../../../support/scripted-calls.ts';
+import { LockkeeperError } from '../../src/api/codes.ts';
+import type { HoldEvent } from '../../src/api/responses.ts';
+import type { CallContext } from '../../src/sidecar/calls.ts';
+import type { Endpoint } from '../../src/sidecar/endpoint/endpoint.ts';
+import { EXAMPLES } from '../../src/sidecar/endpoint/open-api-examples.ts';
+import { openForTest, openSocket, rawPost, send, readerOf, textOf } from '../support/local-endpoint.ts';
+import { scriptedCalls } from '../support/scripted-calls.ts';
 
 const path = '/v1/locks/a:hold';
 const queued: HoldEvent = { event: 'queued', position: 3 };

@@ -5,13 +5,13 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { ErrorBody } from '../../../../src/api/codes.ts';
-import { LIMITS } from '../../../../src/api/limits.ts';
-import { lockIdProblem } from '../../../../src/api/lock-id.ts';
-import type { Endpoint } from '../../../../src/sidecar/endpoint/endpoint.ts';
-import { targetOf } from '../../../../src/sidecar/endpoint/target.ts';
-import { exchange, firstAnswer, head, openForTest, rawPost } from '../../../support/local-endpoint.ts';
-import { type ScriptedCalls, scriptedCalls } from '../../../support/scripted-calls.ts';
+import type { ErrorBody } from '../../src/api/codes.ts';
+import { LIMITS } from '../../src/api/limits.ts';
+import { lockIdProblem } from '../../src/api/lock-id.ts';
+import type { Endpoint } from '../../src/sidecar/endpoint/endpoint.ts';
+import { targetOf } from '../../src/sidecar/endpoint/target.ts';
+import { exchange, firstAnswer, head, openForTest, rawPost } from '../support/local-endpoint.ts';
+import { type ScriptedCalls, scriptedCalls } from '../support/scripted-calls.ts';
 
 let calls: ScriptedCalls;
 let endpoint: Endpoint;

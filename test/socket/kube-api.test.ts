@@ -6,13 +6,13 @@
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { openKubeApi } from '../../../../src/dev/kube-api.ts';
-import { kubeApiHandler } from '../../../../src/kube/embedded/http/handler.ts';
-import { DISTRIBUTED_LOCKS } from '../../../../src/kube/kube-object.ts';
-import { systemClock } from '../../../../src/system/clock.ts';
-import { silentLog } from '../../../../src/system/logger.ts';
-import { systemTimers } from '../../../../src/system/timers.ts';
-import { EmbeddedKube } from '../../../support/embedded-kube.ts';
+import { openKubeApi } from '../../src/dev/kube-api.ts';
+import { kubeApiHandler } from '../../src/kube/embedded/http/handler.ts';
+import { DISTRIBUTED_LOCKS } from '../../src/kube/kube-object.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { silentLog } from '../../src/system/logger.ts';
+import { systemTimers } from '../../src/system/timers.ts';
+import { EmbeddedKube } from '../support/embedded-kube.ts';
 
 const LOCKS = '/apis/lockkeeper.dev/v1alpha1/namespaces/default/distributedlocks';
 const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';

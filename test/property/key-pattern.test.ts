@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { compileKeyPattern, isKeyPattern } from '../../../src/api/custom-resources/key-pattern.ts';
+import { compileKeyPattern, isKeyPattern } from '../../src/api/custom-resources/key-pattern.ts';
 
 describe('a key is taken if the whole of it matches', () => {
   test.each([

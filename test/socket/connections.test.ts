@@ -5,18 +5,10 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
-import type { ErrorBody } from '../../../../src/api/codes.ts';
-import type { EndpointSettings } from '../../../../src/sidecar/endpoint/settings.ts';
-import {
-  exchange,
-  firstAnswer,
-  head,
-  openForTest,
-  openSocket,
-  rawPost,
-  readerOf,
-} from '../../../support/local-endpoint.ts';
-import { rejectedByAbort, scriptedCalls } from '../../../support/scripted-calls.ts';
+import type { ErrorBody } from '../../src/api/codes.ts';
+import type { EndpointSettings } from '../../src/sidecar/endpoint/settings.ts';
+import { exchange, firstAnswer, head, openForTest, openSocket, rawPost, readerOf } from '../support/local-endpoint.ts';
+import { rejectedByAbort, scriptedCalls } from '../support/scripted-calls.ts';
 
 const open: Socket[] = [];
 afterEach(() => {

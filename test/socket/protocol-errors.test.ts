@@ -4,11 +4,11 @@
  * Method: raw bytes, and timeouts of a fraction of a second; the tests wait for the sockets, never for the clock.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { ErrorBody } from '../../../../src/api/codes.ts';
-import { LIMITS } from '../../../../src/api/limits.ts';
-import type { HoldEvent } from '../../../../src/api/responses.ts';
-import type { Endpoint } from '../../../../src/sidecar/endpoint/endpoint.ts';
-import { EXAMPLES } from '../../../../src/sidecar/endpoint/open-api-examples.ts';
+import type { ErrorBody } from '../../src/api/codes.ts';
+import { LIMITS } from '../../src/api/limits.ts';
+import type { HoldEvent } from '../../src/api/responses.ts';
+import type { Endpoint } from '../../src/sidecar/endpoint/endpoint.ts';
+import { EXAMPLES } from '../../src/sidecar/endpoint/open-api-examples.ts';
 import {
   exchange,
   firstAnswer,
@@ -19,8 +19,8 @@ import {
   rawPost,
   readerOf,
   textUntilClosed,
-} from '../../../support/local-endpoint.ts';
-import { type ScriptedCalls, rejectedByAbort, scriptedCalls } from '../../../support/scripted-calls.ts';
+} from '../support/local-endpoint.ts';
+import { type ScriptedCalls, rejectedByAbort, scriptedCalls } from '../support/scripted-calls.ts';
 
 const settings = { headersTimeoutMs: 150, requestTimeoutMs: 300, timeoutCheckIntervalMs: 20, keepAliveTimeoutMs: 200 };
 const acquire = '/v1/locks/a:acquire';

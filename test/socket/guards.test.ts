@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { ErrorBody } from '../../../../src/api/codes.ts';
-import type { Endpoint } from '../../../../src/sidecar/endpoint/endpoint.ts';
-import { hostsOfPort } from '../../../../src/sidecar/endpoint/guards.ts';
-import { exchange, firstAnswer, inMemory, openForTest, post } from '../../../support/local-endpoint.ts';
-import { type ScriptedCalls, scriptedCalls } from '../../../support/scripted-calls.ts';
+import type { ErrorBody } from '../../src/api/codes.ts';
+import type { Endpoint } from '../../src/sidecar/endpoint/endpoint.ts';
+import { hostsOfPort } from '../../src/sidecar/endpoint/guards.ts';
+import { exchange, firstAnswer, inMemory, openForTest, post } from '../support/local-endpoint.ts';
+import { type ScriptedCalls, scriptedCalls } from '../support/scripted-calls.ts';
 
 let calls: ScriptedCalls;
 let endpoint: Endpoint;

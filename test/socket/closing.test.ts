@@ -4,13 +4,13 @@
  */
 import { once } from 'node:events';
 import { expect, test } from '@jest/globals';
-import type { ErrorBody } from '../../../../src/api/codes.ts';
-import type { Hold, HoldEvent } from '../../../../src/api/responses.ts';
-import { shuttingDown } from '../../../../src/sidecar/endpoint/app.ts';
-import { Connections } from '../../../../src/sidecar/endpoint/connections.ts';
-import { EXAMPLES } from '../../../../src/sidecar/endpoint/open-api-examples.ts';
-import { DEFAULT_SETTINGS } from '../../../../src/sidecar/endpoint/settings.ts';
-import type { Timers } from '../../../../src/system/timers.ts';
+import type { ErrorBody } from '../../src/api/codes.ts';
+import type { Hold, HoldEvent } from '../../src/api/responses.ts';
+import { shuttingDown } from '../../src/sidecar/endpoint/app.ts';
+import { Connections } from '../../src/sidecar/endpoint/connections.ts';
+import { EXAMPLES } from '../../src/sidecar/endpoint/open-api-examples.ts';
+import { DEFAULT_SETTINGS } from '../../src/sidecar/endpoint/settings.ts';
+import type { Timers } from '../../src/system/timers.ts';
 import {
   exchange,
   firstAnswer,
@@ -23,8 +23,8 @@ import {
   readerOf,
   send,
   textUntilClosed,
-} from '../../../support/local-endpoint.ts';
-import { rejectedByAbort, scriptedCalls } from '../../../support/scripted-calls.ts';
+} from '../support/local-endpoint.ts';
+import { rejectedByAbort, scriptedCalls } from '../support/scripted-calls.ts';
 
 const acquire = '/v1/locks/a:acquire';
 

@@ -5,13 +5,13 @@
  */
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { LockkeeperError } from '../../../../src/api/codes.ts';
-import type { Hold } from '../../../../src/api/responses.ts';
-import type { CallContext } from '../../../../src/sidecar/calls.ts';
-import type { Endpoint } from '../../../../src/sidecar/endpoint/endpoint.ts';
-import { EXAMPLES } from '../../../../src/sidecar/endpoint/open-api-examples.ts';
-import { exchange, openForTest, openSocket, rawPost, send, readerOf, textOf } from '../../../support/local-endpoint.ts';
-import { type ScriptedCalls, rejectedByAbort, scriptedCalls } from '../../../support/scripted-calls.ts';
+import { LockkeeperError } from '../../src/api/codes.ts';
+import type { Hold } from '../../src/api/responses.ts';
+import type { CallContext } from '../../src/sidecar/calls.ts';
+import type { Endpoint } from '../../src/sidecar/endpoint/endpoint.ts';
+import { EXAMPLES } from '../../src/sidecar/endpoint/open-api-examples.ts';
+import { exchange, openForTest, openSocket, rawPost, send, readerOf, textOf } from '../support/local-endpoint.ts';
+import { type ScriptedCalls, rejectedByAbort, scriptedCalls } from '../support/scripted-calls.ts';
 
 let calls: ScriptedCalls;
 let endpoint: Endpoint;

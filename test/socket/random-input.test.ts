@@ -6,9 +6,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { z } from 'zod';
-import { CODES, type ErrorBody } from '../../../../src/api/codes.ts';
-import { LIMITS } from '../../../../src/api/limits.ts';
-import { lockIdProblem } from '../../../../src/api/lock-id.ts';
+import { CODES, type ErrorBody } from '../../src/api/codes.ts';
+import { LIMITS } from '../../src/api/limits.ts';
+import { lockIdProblem } from '../../src/api/lock-id.ts';
 import {
   acquireAllRequestSchema,
   acquireRequestSchema,
@@ -18,8 +18,8 @@ import {
   releaseAllRequestSchema,
   releaseRequestSchema,
   renewRequestSchema,
-} from '../../../../src/api/requests.ts';
-import type { Endpoint } from '../../../../src/sidecar/endpoint/endpoint.ts';
+} from '../../src/api/requests.ts';
+import type { Endpoint } from '../../src/sidecar/endpoint/endpoint.ts';
 import {
   exchange,
   firstAnswer,
@@ -29,8 +29,8 @@ import {
   openForTest,
   post,
   rawPost,
-} from '../../../support/local-endpoint.ts';
-import { scriptedCalls } from '../../../support/scripted-calls.ts';
+} from '../support/local-endpoint.ts';
+import { scriptedCalls } from '../support/scripted-calls.ts';
 
 let endpoint: Endpoint;
 beforeAll(async () => {

@@ -5,9 +5,9 @@
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { DISTRIBUTED_LOCKS, type KubeObject, type StoredObject } from '../../../../src/kube/kube-object.ts';
-import type { StoreError } from '../../../../src/kube/lease-store.ts';
-import { embeddedStore } from '../../../support/embedded-kube.ts';
+import { DISTRIBUTED_LOCKS, type KubeObject, type StoredObject } from '../../src/kube/kube-object.ts';
+import type { StoreError } from '../../src/kube/lease-store.ts';
+import { embeddedStore } from '../support/embedded-kube.ts';
 
 type Step =
   | { readonly op: 'create'; readonly name: string; readonly permits: number }
