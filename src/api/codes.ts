@@ -46,11 +46,6 @@ export function isRetryable(code: ErrorCode): boolean {
   return CODES[code].retryable;
 }
 
-/** Whether a string from outside is one of our codes. */
-export function isErrorCode(value: string): value is ErrorCode {
-  return Object.hasOwn(CODES, value);
-}
-
 /** Facts about an error, for programs: always an object, possibly empty. */
 export type ErrorDetails = Readonly<Record<string, unknown>>;
 
