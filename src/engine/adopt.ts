@@ -32,11 +32,12 @@ export function adopt(state: EngineState, command: AdoptCommand, nowMs: number):
   settle(state, lock, nowMs);
 }
 
-/** Adds the recorded holders that are not known yet, each with its full time. */
+/** Adds the recorded holders that are not known yet, each with its full time. Whose end is only not written yet stays ended. */
 export function adoptHolders(state: EngineState, lock: LockState, record: LockRecord, nowMs: number): void {
   for (const holder of record.holders) {
     if (lock.durable !== undefined) lock.durable.counter = Math.max(lock.durable.counter, holder.token);
     if (lock.holds.byToken(holder.token) !== undefined) continue;
+    if (lock.durable?.unwrittenEnds.includes(holder.token) === true) continue;
     const hold = new Hold(
       lock,
       undefined,

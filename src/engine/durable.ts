@@ -37,8 +37,10 @@ export function flush(state: EngineState, lock: LockState): void {
   const attempt = state.shard.nextAttempt();
   const grants: Hold[] = [];
   for (const hold of lock.holds) if (hold.state === 'granting') grants.push(hold);
-  durable.inFlight = { attempt, counter: durable.counter, grants, acknowledgements: durable.acknowledgements };
+  const { counter, acknowledgements, unwrittenEnds } = durable;
+  durable.inFlight = { attempt, counter, grants, acknowledgements, ends: unwrittenEnds };
   durable.acknowledgements = [];
+  durable.unwrittenEnds = [];
   durable.dirty = false;
   state.effect({ kind: 'persistLock', attempt, record: recordOf(lock, durable, attempt), version: durable.version });
 }

@@ -36,7 +36,8 @@ export function endHold(state: EngineState, hold: Hold, reason: EndReason, nowMs
     session.removeHold(hold);
     state.forgetIfGone(session);
   }
-  if (!acknowledged) state.count('foldedGrant');
+  if (acknowledged) lock.durable?.unwrittenEnds.push(hold.token);
+  else state.count('foldedGrant');
   markDirty(state, lock);
   const event: EndedEvent = {
     type: 'ended',

@@ -75,6 +75,7 @@ function exportLock(lock: LockState, nowMs: number): LockSnapshot {
             unknownAttempts: durable.unknownAttempts,
             version: durable.version,
             dirty: durable.dirty,
+            unwrittenEnds: durable.unwrittenEnds,
             ends: durable.acknowledgements.flatMap((pending) => (pending.kind === 'ended' ? pending.event : [])),
           },
     lastPhase: lock.lastPhase,
@@ -177,6 +178,7 @@ function importLock(state: EngineState, moved: LockSnapshot, nowMs: number): voi
     lock.durable.landedAttempt = moved.durable.landedAttempt;
     lock.durable.unknownAttempts = [...moved.durable.unknownAttempts];
     lock.durable.dirty ||= moved.durable.dirty;
+    lock.durable.unwrittenEnds.push(...moved.durable.unwrittenEnds);
     for (const event of moved.durable.ends) lock.durable.acknowledgements.push({ kind: 'ended', event });
   }
   lock.lastPhase = moved.lastPhase;

@@ -64,6 +64,8 @@ export interface WriteInFlight {
   readonly counter: number;
   readonly grants: readonly Hold[];
   readonly acknowledgements: readonly PendingAcknowledgement[];
+  /** Tokens of the ends that it is the first to carry. */
+  readonly ends: readonly number[];
 }
 
 /** Everything about the Lease of a DistributedLock. */
@@ -85,6 +87,8 @@ export class DurableState implements Deadline {
   /** The lock changed since the write in flight was made, or since the last write. */
   dirty = false;
   acknowledgements: PendingAcknowledgement[] = [];
+  /** Tokens of holds that ended and may still stand on the Lease: finding them there brings nobody back. */
+  unwrittenEnds: number[] = [];
   /** Attempts of unknown outcome since the last write that surely landed: any of them may still land. */
   unknownAttempts: string[] = [];
   refusals = 0;

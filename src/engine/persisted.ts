@@ -23,6 +23,7 @@ export function persistedLock(
   const write = durable.inFlight;
   if (write === undefined || write.attempt !== command.attempt) return;
   durable.inFlight = undefined;
+  durable.unwrittenEnds.unshift(...write.ends);
   if (command.outcome === 'ok') landed(state, durable, write, command.version, nowMs);
   else if (command.outcome === 'conflict') conflicted(state, lock, durable, write, command, nowMs);
   else if (command.outcome === 'unknown') unknown(state, lock, durable, write, nowMs);
@@ -38,6 +39,7 @@ function landed(
   nowMs: number,
 ): void {
   durable.version = version;
+  durable.unwrittenEnds.splice(0, write.ends.length);
   durable.landedCounter = write.counter;
   durable.landedAttempt = write.attempt;
   durable.unknownAttempts = [];

@@ -90,6 +90,8 @@ export interface LockSnapshot {
         readonly unknownAttempts: readonly string[];
         readonly version: string | undefined;
         readonly dirty: boolean;
+        /** Tokens of holds that ended and may still stand on the Lease. */
+        readonly unwrittenEnds: readonly number[];
         /** Forced ends that are told once they are on record. */
         readonly ends: readonly EndedEvent[];
       }

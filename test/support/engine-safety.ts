@@ -35,6 +35,8 @@ class Client {
   isDead = false;
   epoch = 1;
   beliefs: Belief[] = [];
+  /** Ended by force, which it has not heard: it goes on claiming them. */
+  deafTo: Belief[] = [];
   wishes: Wish[] = [];
   readonly sentAtMs = new Map<number, number>();
 
@@ -156,7 +158,7 @@ class SafetyRun {
   }
 
   #renew(draw: Draw, client: Client): void {
-    const belief = draw.from(client.beliefs);
+    const belief = draw.from([...client.beliefs, ...client.deafTo]);
     if (belief === undefined || !client.isConnected) return;
     const ttlMs = draw.of([undefined, 3_000, 9_000]);
     this.#tell(() => `${client.session.name} renews ${belief.lockId} ${belief.token} by ${ttlMs}`);
@@ -204,6 +206,7 @@ class SafetyRun {
     client.isDead = reason === 'orphaned';
     if (reason !== 'lost') {
       client.beliefs = [];
+      client.deafTo = [];
       client.wishes = [];
     }
     client.session.closes(reason);
@@ -222,7 +225,9 @@ class SafetyRun {
     if (client.epoch !== this.#world.engine.epoch) {
       client.epoch = this.#world.engine.epoch;
       let isDeclared = completes;
-      for (const belief of [...client.beliefs]) isDeclared = this.#reclaim(client, belief) && isDeclared;
+      for (const belief of [...client.beliefs, ...client.deafTo])
+        isDeclared = this.#reclaim(client, belief) && isDeclared;
+      client.deafTo = [];
       if (isDeclared) client.session.completesReclaim();
     }
     for (const wish of client.wishes.splice(0)) this.#ask(client, wish);
@@ -349,8 +354,11 @@ class SafetyRun {
   #check(): void {
     this.#readEvents();
     for (const client of this.#clients) if (client.isConnected) this.#readAnswers(client);
-    for (const client of this.#clients)
-      client.beliefs = client.beliefs.filter(({ untilMs }) => untilMs > this.#world.nowMs);
+    const isBelieved = ({ untilMs }: Belief) => untilMs > this.#world.nowMs;
+    for (const client of this.#clients) {
+      client.beliefs = client.beliefs.filter(isBelieved);
+      client.deafTo = client.deafTo.filter(isBelieved);
+    }
     for (const lock of LOCKS) this.#checkExclusion(lock.id, lock.permits);
   }
 
@@ -375,6 +383,7 @@ class SafetyRun {
               `${event.key} ${event.token} ended (${event.reason}) ${belief.untilMs - nowMs} ms too early`,
             );
           client.beliefs = client.beliefs.filter((other) => other !== belief);
+          if (isForced) client.deafTo.push(belief);
         }
       }
     }

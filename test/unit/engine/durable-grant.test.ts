@@ -106,6 +106,24 @@ describe('a write that meets another version', () => {
     expect(earlier.isGranted).toBe(true);
   });
 
+  test('brings nobody back whose end is only not written yet', () => {
+    const { world, alice, bob } = setup();
+    world.writesWait = false;
+    const held = alice.tries('migrations', { ttlMs: 15_000 });
+    world.writesWait = true;
+    alice.renews(held, 60_000);
+    world.crashes();
+    // The old owner's last write lands behind the back of the new one, which ends the hold by force meanwhile.
+    world.adrift[0]?.reachesStore();
+    bob.connects();
+    const forced = bob.forces('migrations');
+    world.write('migrations').lands();
+    expect(world.write('migrations').record.holders).toEqual([]);
+    world.write('migrations').lands();
+    expect(forced.answer).toMatchObject({ kind: 'done', ended: 1 });
+    expect(world.holders('migrations')).toEqual([]);
+  });
+
   test('never tells a number that somebody else may have given out; the next one is above all of them', () => {
     const { world, alice, bob } = setup();
     world.writesWait = false;
