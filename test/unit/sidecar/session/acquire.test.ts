@@ -328,7 +328,7 @@ describe('bounds', () => {
     await Promise.allSettled([locks.hold('pool/over', {}, request)[Symbol.asyncIterator]().next()]);
     expect(over).toMatchObject({ code: 'QUEUE_FULL', details: { limit: 200_000 } });
     expect(release.code).toBe('QUEUE_FULL');
-  });
+  }, 60_000);
 
   test('a large turn leaves in several frames, in order', async () => {
     const { locks, transport, context, turn } = bench();

@@ -187,15 +187,19 @@ class Disorder {
   }
 }
 
-test.each(Array.from({ length: 8 }, (_, index) => index + 1))('seed %d', async (seed) => {
-  const disorder = new Disorder(seed);
-  await disorder.run();
-  expect(disorder.overlaps).toEqual([]);
-  expect(disorder.surprises).toEqual([]);
-  expect(disorder.counts.granted).toBeGreaterThan(25);
-  expect(disorder.counts.ownerChanges).toBeGreaterThan(2);
-  // Everybody has stopped, and everything has run out or was given back.
-  expect(disorder.owners.holdCount()).toBe(0);
-  expect(disorder.sessions.flatMap((locks) => locks.save())).toEqual([]);
-  for (const lockId of LOCKS) expect(disorder.owners.inspect(`team/${lockId}`).waiterCount).toBe(0);
-});
+test.each(Array.from({ length: 8 }, (_, index) => index + 1))(
+  'seed %d',
+  async (seed) => {
+    const disorder = new Disorder(seed);
+    await disorder.run();
+    expect(disorder.overlaps).toEqual([]);
+    expect(disorder.surprises).toEqual([]);
+    expect(disorder.counts.granted).toBeGreaterThan(25);
+    expect(disorder.counts.ownerChanges).toBeGreaterThan(2);
+    // Everybody has stopped, and everything has run out or was given back.
+    expect(disorder.owners.holdCount()).toBe(0);
+    expect(disorder.sessions.flatMap((locks) => locks.save())).toEqual([]);
+    for (const lockId of LOCKS) expect(disorder.owners.inspect(`team/${lockId}`).waiterCount).toBe(0);
+  },
+  60_000,
+);
