@@ -1,4 +1,3 @@
-import type { LockkeeperError } from '../../api/codes.ts';
 import type { HoldReply, LostPush, Operation, Reply } from '../../api/operations.ts';
 import { shardOf } from '../../api/shard-hash.ts';
 import type { SessionListener, SessionTransport } from '../../api/transport.ts';
@@ -258,6 +257,3 @@ export class SessionClient implements SessionListener {
     else this.forget(request);
   }
 }
-
-/** For requests whose failure interests nobody. */
-export function ignoreFailure(_failure: LockkeeperError): void {}

@@ -1,5 +1,4 @@
-import type { ProgressMeter } from '../../system/clock.ts';
-import type { Clock } from '../../system/clock.ts';
+import type { Clock, ProgressMeter } from '../../system/clock.ts';
 import type { Random } from '../../system/random.ts';
 import type { Timers } from '../../system/timers.ts';
 import type { EndedTokens } from './ended-tokens.ts';
