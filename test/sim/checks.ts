@@ -29,6 +29,8 @@ export class Checks {
   readonly #tokens: TokenChecker;
   readonly #records: RecordChecker;
   readonly #fairness: FairnessChecker;
+  /** Keys that an administrator ever asked to free: such an end can be on record before anybody is told. */
+  readonly #forced = new Set<string>();
   /** Who owns each shard by the store. */
   readonly #reigns = new Map<number, Reign>();
 
@@ -60,11 +62,18 @@ export class Checks {
     const { leases, coverage, history } = this.#simulation;
     const { name } = lease.metadata;
     const wasDisturbed = leases.disturbed.delete(name);
+    const before = leases.lockRecords.get(name);
     leases.noteLanded(lease);
     const lock = decodeLockLease(lease);
     if (lock.kind === 'lock') {
       history.note(owner.name, `wrote ${name} ${lock.record.counter} ${lock.record.attempt}`);
       const { key, attempt, holders } = lock.record;
+      if (this.#forced.has(key)) {
+        for (const { token } of before?.holders ?? []) {
+          const grant = this.book.find(key, token);
+          if (grant !== undefined && !holders.some((holder) => holder.token === token)) grant.isVoid = true;
+        }
+      }
       const shard = this.#simulation.shardOf(key);
       if (!attempt.includes(`.${this.#reigns.get(shard)?.epoch}.`)) {
         this.ledger.recordedAgain(
@@ -78,6 +87,7 @@ export class Checks {
     const shard = decodeShardLease(lease);
     if (shard.kind !== 'shard') return;
     const { record } = shard;
+    for (const { key, floor } of record.revocations) this.book.voidUpTo(key, floor);
     history.note(
       owner.name,
       `wrote ${name} epoch ${record.epoch} grace ${record.graceMs} slots ${record.slots.length}`,
@@ -181,6 +191,7 @@ export class Checks {
   }
 
   sent(operations: readonly Operation[]): void {
+    for (const operation of operations) if (operation.op === 'forceRelease') this.#forced.add(operation.key);
     this.ledger.sent(operations);
   }
 

@@ -167,7 +167,10 @@ function forceRelease(simulation: Simulation, { target }: PlannedEvent, thenCras
   const held = clients
     .flatMap((client) => [...(client.session?.holds.values() ?? [])])
     .filter((hold) => hold.isBelieved);
-  const key = held[target % Math.max(1, held.length)]?.key ?? plan.keys[target % plan.keys.length] ?? '';
+  const victim = held[target % Math.max(1, held.length)];
+  // The holder hears nothing of it, and declares its hold to the next owner.
+  if (thenCrash) victim?.client.session?.link?.stall(15_000);
+  const key = victim?.key ?? plan.keys[target % plan.keys.length] ?? '';
   const { session } = admin;
   if (session === undefined || !admin.process.running) return;
   admin.process.soon(() => {

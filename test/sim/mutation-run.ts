@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runBatch } from './batch.ts';
+import { makePlan } from './plan-maker.ts';
+import { runPlan } from './run-plan.ts';
 
 /** A mutation as its file states it. */
 interface Mutation {
@@ -53,13 +55,20 @@ async function seedsUntilCaught(mutation: Mutation): Promise<string | undefined>
     }
     let seed = 1;
     let found: { readonly seed: number; readonly rule: string } | undefined;
+    const suspects: Promise<void>[] = [];
+    // A seed that breaks without the mutation too says nothing about it.
+    const confirm = async (which: number, rule: string) => {
+      const { violation } = await runPlan(makePlan(which));
+      if (violation === undefined && (found === undefined || which < found.seed)) found = { seed: which, rule };
+    };
     const { reports } = await runBatch({
       workerPath: join(copy, 'test/sim/worker.ts'),
       next: () => (found === undefined && seed <= mutation.seeds ? seed++ : undefined),
       onReport: ({ seed: which, rule }) => {
-        if (rule !== undefined && (found === undefined || which < found.seed)) found = { seed: which, rule };
+        if (rule !== undefined) suspects.push(confirm(which, rule));
       },
     });
+    await Promise.all(suspects);
     return found && `${reports.length} seeds run, seed ${found.seed} broke ${found.rule}`;
   } finally {
     rmSync(copy, { recursive: true, force: true });

@@ -148,7 +148,7 @@ const EVENTS: Readonly<Record<EventKind, readonly [number, number]>> = {
   editLease: [1.5, 0],
   deleteLease: [0.5, 0],
   forceRelease: [6, 0],
-  forceReleaseThenCrash: [0.4, 3_000],
+  forceReleaseThenCrash: [0.6, 3_000],
   policyEdit: [5, 15_000],
   policyDelete: [1.5, 6_000],
   clientPause: [12, 8_000],

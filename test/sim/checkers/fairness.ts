@@ -62,8 +62,8 @@ export class FairnessChecker {
   #ended({ key, ownerId, mode, reason, acknowledged }: EndedEvent, ownerMs: number): void {
     if (!acknowledged) this.#leave(key, ownerId);
     if (mode !== 'exclusive') return;
-    // A writer's grant that was never told was a phase all the same.
-    if (!acknowledged) this.#lineOf(key).lastMode = 'exclusive';
+    // A grant that was never told, or that an earlier owner had made, was a writers' phase all the same.
+    this.#lineOf(key).lastMode = 'exclusive';
     const delayMs = isAbnormalEnd(reason) ? (this.#options.policyOf(key)?.lockDelayMs ?? 0) : 0;
     this.#lineOf(key).phaseFromMs = Math.max(this.#lineOf(key).phaseFromMs, ownerMs + delayMs);
   }

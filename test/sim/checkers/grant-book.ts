@@ -34,8 +34,9 @@ export class GrantBook {
     return this.#grants.get(key)?.get(token);
   }
 
-  *all(): IterableIterator<Grant> {
-    for (const ofKey of this.#grants.values()) yield* ofKey.values();
+  /** A forced end up to this token is on record, told or not. */
+  voidUpTo(key: string, floor: number): void {
+    for (const [token, grant] of this.#grants.get(key) ?? []) if (token <= floor) grant.isVoid = true;
   }
 
   /** What was promised until now is not promised any more, as far as `which` says. */
