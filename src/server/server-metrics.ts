@@ -136,7 +136,7 @@ export class ServerMetrics {
         this.#overdue++;
         return;
       case 'recordAccepted':
-    case 'waiterLeft':
+      case 'waiterLeft':
       case 'reclaimed':
       case 'reclaimRefused':
       case 'recordEdited':
