@@ -4,7 +4,7 @@
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Deadline, DeadlineHeap } from '../../../src/engine/deadlines.ts';
+import { type Deadline, DeadlineHeap } from '../../src/engine/deadlines.ts';
 
 function deadline(): Deadline {
   return { deadlineKind: 'shard', dueAtMs: 0, heapIndex: -1 };

@@ -6,7 +6,7 @@
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { runModel } from '../../support/engine-model.ts';
+import { runModel } from '../support/engine-model.ts';
 
 const commands = fc.array(fc.nat(0xffff_ffff), { minLength: 200, maxLength: 260, size: 'max' });
 

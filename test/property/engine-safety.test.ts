@@ -6,7 +6,7 @@
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { runSafety } from '../../support/engine-safety.ts';
+import { runSafety } from '../support/engine-safety.ts';
 
 test('no promise is broken', () => {
   const steps = fc.array(fc.nat(0xffff_ffff), { minLength: 40, maxLength: 150, size: 'max' });

@@ -1,7 +1,7 @@
 /** Goal: a pool's numbers agree with the engines', through grants, ends, queues and takeovers. Method: random traffic, compared. */
 import { describe, expect, it } from '@jest/globals';
-import { seededRandom } from '../../../src/system/random.ts';
-import { ServerWorld } from '../../support/server-world.ts';
+import { seededRandom } from '../../src/system/random.ts';
+import { ServerWorld } from '../support/server-world.ts';
 
 describe('the numbers of a pool', () => {
   it('agree with the engines under random traffic', async () => {

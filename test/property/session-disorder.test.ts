@@ -5,12 +5,12 @@
  * prints its seed.
  */
 import { expect, test } from '@jest/globals';
-import type { Hold } from '../../../../src/api/responses.ts';
-import type { LocalLocks } from '../../../../src/sidecar/session/local-locks.ts';
-import { type Random, seededRandom } from '../../../../src/system/random.ts';
-import { VirtualTime } from '../../../../src/system/virtual.ts';
-import { EngineShards } from './engine-shards.ts';
-import { contextAt, openOn } from './setup.ts';
+import type { Hold } from '../../src/api/responses.ts';
+import type { LocalLocks } from '../../src/sidecar/session/local-locks.ts';
+import { type Random, seededRandom } from '../../src/system/random.ts';
+import { VirtualTime } from '../../src/system/virtual.ts';
+import { EngineShards } from '../unit/sidecar/session/engine-shards.ts';
+import { contextAt, openOn } from '../unit/sidecar/session/setup.ts';
 
 const SESSIONS = 3;
 const LOCKS = ['pool/a', 'pool/b', 'migrations'];

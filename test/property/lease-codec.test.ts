@@ -6,10 +6,10 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { LIMITS, TOKEN_MAX } from '../../../src/api/limits.ts';
-import type { HolderRecord, LockRecord, ShardRecord } from '../../../src/engine/records.ts';
-import { ANNOTATION_BYTES_MAX, type Lease, type StoredLease } from '../../../src/kube/lease.ts';
-import { MemoryLeaseStore } from '../../../src/kube/memory-lease-store.ts';
+import { LIMITS, TOKEN_MAX } from '../../src/api/limits.ts';
+import type { HolderRecord, LockRecord, ShardRecord } from '../../src/engine/records.ts';
+import { ANNOTATION_BYTES_MAX, type Lease, type StoredLease } from '../../src/kube/lease.ts';
+import { MemoryLeaseStore } from '../../src/kube/memory-lease-store.ts';
 import {
   HOLDER_BYTES_MAX,
   type ShardLayout,
@@ -22,9 +22,9 @@ import {
   lockLeaseName,
   shardLayoutRefusal,
   shardLeaseName,
-} from '../../../src/server/lease-codec.ts';
-import { type LeaseWrite, carryOf } from '../../../src/server/lease-fields.ts';
-import { seededRandom } from '../../../src/system/random.ts';
+} from '../../src/server/lease-codec.ts';
+import { type LeaseWrite, carryOf } from '../../src/server/lease-fields.ts';
+import { seededRandom } from '../../src/system/random.ts';
 
 const wallMs = Date.UTC(2026, 0, 31, 12);
 const creation: LeaseWrite = { wallMs, resourceVersion: undefined, carry: undefined };

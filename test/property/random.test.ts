@@ -3,7 +3,7 @@
  * Method: frequencies of many draws against their expectation; with a fixed seed the outcome of a test never changes.
  */
 import { describe, expect, test } from '@jest/globals';
-import { type Random, integerBoundMax, seededRandom, systemRandom } from '../../../src/system/random.ts';
+import { type Random, integerBoundMax, seededRandom, systemRandom } from '../../src/system/random.ts';
 
 const version4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

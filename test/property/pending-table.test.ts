@@ -4,9 +4,9 @@
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { InspectRequest } from '../../../../src/sidecar/session/inspect-request.ts';
-import type { PendingRequest } from '../../../../src/sidecar/session/pending-request.ts';
-import { PendingTable } from '../../../../src/sidecar/session/pending-table.ts';
+import { InspectRequest } from '../../src/sidecar/session/inspect-request.ts';
+import type { PendingRequest } from '../../src/sidecar/session/pending-request.ts';
+import { PendingTable } from '../../src/sidecar/session/pending-table.ts';
 
 const request = (): PendingRequest =>
   new InspectRequest(
