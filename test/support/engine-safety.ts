@@ -1,4 +1,5 @@
 import type { HoldReply } from '../../src/api/operations.ts';
+import type { LockPolicy } from '../../src/api/policies.ts';
 import type { Mode } from '../../src/api/vocabulary.ts';
 import { Draw, shrunk } from './engine-draw.ts';
 import { EngineHarness, type TestWrite } from './engine-harness.ts';
@@ -55,6 +56,23 @@ const LOCKS: readonly { readonly id: string; readonly permits: number }[] = [
   { id: 'single', permits: 1 },
 ];
 
+const RESOURCES: readonly { kind: 'lock' | 'pool'; name: string; policy: Partial<LockPolicy> }[] = [
+  { kind: 'lock', name: 'lock', policy: {} },
+  { kind: 'lock', name: 'delayed', policy: { lockDelayMs: 1_500, maxHoldMs: 9_000 } },
+  { kind: 'lock', name: 'pair', policy: { permits: 2, fairness: 'Priority' } },
+  { kind: 'lock', name: 'single', policy: { reentrant: false } },
+  { kind: 'pool', name: 'jobs', policy: {} },
+  { kind: 'pool', name: 'slots', policy: { permits: 2, lockDelayMs: 700 } },
+];
+
+/** One has no slot, one is in another process and is passed over while it is silent. */
+const CLIENTS = [
+  ['ann', {}],
+  ['ben', {}],
+  ['cat', { slot: -1 }],
+  ['dan', { remote: true }],
+] as const;
+
 /**
  * Clients with clocks of their own, one shard, and a store that may lose, delay, refuse or keep to itself the outcome of any
  * write; owners that crash, hand over and stall. After every step nobody may believe to hold what another one holds, and
@@ -79,20 +97,15 @@ class SafetyRun {
   constructor(tells: boolean) {
     this.#tells = tells;
     const world = this.#world;
-    world.lock('lock');
-    world.lock('delayed', { lockDelayMs: 1_500, maxHoldMs: 9_000 });
-    world.lock('pair', { permits: 2, fairness: 'Priority' });
-    world.lock('single', { reentrant: false });
-    world.pool('jobs');
-    world.pool('slots', { permits: 2, lockDelayMs: 700 });
-    this.#clients = ['ann', 'ben', 'cat', 'dan'].map((name) => new Client(world.session(name)));
+    for (const { kind, name, policy } of RESOURCES) world[kind](name, policy);
+    this.#clients = CLIENTS.map(([name, options]) => new Client(world.session(name, options)));
     this.#admin = world.session('admin');
     world.writesWait = true;
   }
 
   step(number: number): void {
     const draw = new Draw(number);
-    const kind = draw.below(44);
+    const kind = draw.below(47);
     const client = draw.of(this.#clients);
     if (kind < 13) this.#acquire(draw, client);
     else if (kind < 16) this.#renew(draw, client);
@@ -106,13 +119,32 @@ class SafetyRun {
     else if (kind < 41) this.#pass(draw.of([200, 1, 900, 2_500, 6_000]));
     else if (kind < 42) this.#crash();
     else if (kind < 43) this.#handOver(draw);
+    else if (kind < 44) this.#edit(draw);
+    else if (kind < 46) this.#beat(client);
     else this.#stall(draw);
     this.#check();
+  }
+
+  /** A custom resource is deleted, or made again. */
+  #edit(draw: Draw): void {
+    const { kind, name, policy } = draw.of(RESOURCES);
+    const isDeleted = draw.below(2) === 1;
+    this.#tell(() => `the ${kind} ${name} is ${isDeleted ? 'deleted' : 'made'}`);
+    if (isDeleted) this.#world.deletes(kind, name);
+    else this.#world[kind](name, policy);
+  }
+
+  #beat(client: Client): void {
+    if (!client.isConnected) return;
+    this.#tell(() => `${client.session.name} is heard`);
+    this.#sends(client);
+    client.session.isHeard();
   }
 
   /** Every fault ends: then everybody who still asks is answered, and nothing is held or waited for by nobody. */
   heal(): void {
     this.#tell(() => 'all faults end');
+    for (const { kind, name, policy } of RESOURCES) this.#world[kind](name, policy);
     for (const client of this.#clients) {
       if (!client.isDead) this.#reconnect(client, true);
       this.#check();
@@ -122,6 +154,8 @@ class SafetyRun {
         (this.#world.writes[0] as TestWrite).lands();
         this.#check();
       }
+      for (const client of this.#clients) this.#beat(client);
+      this.#check();
       this.#pass(2_000);
     }
     const waiting = this.#clients.flatMap((client) => client.wishes);
@@ -185,7 +219,8 @@ class SafetyRun {
   #force(draw: Draw): void {
     const lock = draw.of(LOCKS);
     this.#tell(() => `admin forces ${lock.id}`);
-    for (const { token } of this.#world.inspect(lock.id).holders) this.#forced.add(`ns/${lock.id} ${token}`);
+    const holders = this.#world.engine.inspect(`ns/${lock.id}`, this.#world.nowMs)?.holders ?? [];
+    for (const { token } of holders) this.#forced.add(`ns/${lock.id} ${token}`);
     this.#admin.forces(lock.id);
   }
 
@@ -345,7 +380,7 @@ class SafetyRun {
       if (recorded.ttlMs < hold.remainingMs) throw new Error(`${name} was promised more than is on record`);
       return;
     }
-    if (!shardRecord.slots.includes(client.session.slot))
+    if (!shardRecord.slotsOverflow && !shardRecord.slots.includes(client.session.slot))
       throw new Error(`${name} was told to a session not on record`);
     if (shardRecord.counter < hold.token) throw new Error(`${name} is above the recorded counter`);
     if (shardRecord.graceMs < hold.remainingMs) throw new Error(`${name} was promised more than the recorded grace`);
