@@ -146,9 +146,10 @@ function yieldToRecorded(state: EngineState, lock: LockState, recordedCounter: n
   if (overfull(lock)) for (const hold of lock.holds) hold.contested = true;
 }
 
+/** How many permits a closed lock had is not known: its holders are left alone. */
 function overfull(lock: LockState): boolean {
   if (lock.exclusiveCount > 0 && lock.sharedCount > 0) return true;
-  return lock.exclusiveCount > (lock.policy?.permits ?? 1);
+  return lock.exclusiveCount > (lock.policy?.permits ?? Number.POSITIVE_INFINITY);
 }
 
 /**

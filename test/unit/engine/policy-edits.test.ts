@@ -145,6 +145,16 @@ test('a deleted lock keeps its Lease, and its tokens grow on when it is made aga
   expect(alice.tries('migrations').token).toBe(held.token + 1);
 });
 
+test('the holders of a deleted semaphore are no conflict when somebody else writes its Lease', () => {
+  const { world, alice, bob } = setup();
+  world.lock('migrations', { permits: 2 });
+  const held = [alice.tries('migrations'), bob.tries('migrations')];
+  world.deletes('lock', 'migrations');
+  world.edits('migrations', { attempt: 'somebody' });
+  alice.releases(held[0]!);
+  expect(bob.renews(held[1]!).isGranted).toBe(true);
+});
+
 test('a higher floor for the counter is never lowered again', () => {
   const { world, alice } = setup();
   const rules = { kind: 'configure', resource: 'lock', name: 'ns/fresh' } as const;
