@@ -103,7 +103,7 @@ export class ClientSession {
       const ask: Ask = {
         operation,
         repeatable,
-        enters: onAsk !== undefined || operation.op === 'reclaim',
+        enters: onAsk !== undefined,
         askedAtMs,
         refs: [],
         sent: false,
@@ -132,6 +132,11 @@ export class ClientSession {
     for (const { operation } of this.asks.values())
       if (operation.op === 'acquire' && operation.key === key && operation.ownerId === ownerId) return true;
     return false;
+  }
+
+  /** Another session's hold: answers that speak of it are none of this one's business. */
+  disregard(key: string, token: number): void {
+    this.#given.add(`${key}#${token}`);
   }
 
   /** Ends one hold in the client's own books. */

@@ -89,6 +89,7 @@ function twinRenews(simulation: Simulation, id: number): void {
   simulation.checks.twinSpoke(key, token);
   twin.process.soon(() => {
     if (twin.session === undefined) return;
+    twin.session.disregard(key, token);
     whenDone(twin.session.ask({ op: 'renew', key, token, ownerId, ttlMs }, true), (answer) => {
       if (answer.kind === 'error') return;
       simulation.coverage.hit('twinRenewed');

@@ -181,10 +181,11 @@ function makeEvents(chance: Chance): PlannedEvent[] {
   return events.sort((left, right) => left.atMs - right.atMs || left.id - right.id);
 }
 
-/** The wall clock is the only memory of a restored backup: an owner's clock that lies and a restore in one run are too much. */
+/** The wall clock is the only memory of a lost record: an owner's clock that lies and a lost record in one run are too much. */
 function withoutClash(events: readonly PlannedEvent[]): PlannedEvent[] {
-  const restores = events.some(({ kind }) => kind === 'restoreRunning' || kind === 'restoreDown');
-  return events.filter(({ kind }) => !restores || kind !== 'ownerWallStep');
+  const isLoss = ({ kind }: PlannedEvent) =>
+    kind.startsWith('restore') || kind === 'editLease' || kind === 'deleteLease';
+  return events.some(isLoss) ? events.filter(({ kind }) => kind !== 'ownerWallStep') : [...events];
 }
 
 function makeWeather(chance: Chance): WeatherSpell[] {
