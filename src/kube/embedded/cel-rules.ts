@@ -60,7 +60,12 @@ const environment = new Environment({
   unlistedVariablesAreDyn: true,
   enableOptionalTypes: true,
   homogeneousAggregateLiterals: false,
-});
+}).registerFunction(
+  // Of the `format` of Kubernetes' CEL what messages need: `%s`, in order.
+  'string.format(list<dyn>): string',
+  (text: string, values: readonly unknown[]) =>
+    values.reduce<string>((said, value) => said.replace('%s', String(value)), text),
+);
 const programs = new Map<string, Program>();
 
 /** Throws for an expression that cannot be parsed. */
