@@ -432,7 +432,10 @@ class SafetyRun {
       if (ask.isWaiting) continue;
       client.wishes = client.wishes.filter((other) => other !== wish);
       if (ask.code === 'OUTCOME_UNKNOWN') {
+        // What this sends may be the sign of life that answers others: they are read again.
         this.#ask(client, wish);
+        this.#readAnswers(client);
+        return;
       } else if (ask.isGranted) {
         const { token, mode, depth } = ask.hold;
         const known = client.beliefs.find((belief) => belief.token === token && belief.lockId === lockId);
