@@ -52,8 +52,8 @@ export class ClientSession {
   #beatTimer: Disposable | undefined;
   #watching = false;
   closed = false;
-  /** For the checkers: the newest connection that an owner accepted, and requests that came later over an older one. */
-  newestAtOwner = 0;
+  /** For the checkers: the newest connection that each owner accepted, and requests that came to it later over an older one. */
+  readonly newestAtOwner = new Map<number, number>();
   readonly supersededRefs = new Set<number>();
 
   constructor(client: SimClient, id: number, slot: number) {

@@ -46,7 +46,7 @@ export class Link {
           onEpoch: (shard, epoch) => this.#toClient(() => session.onEpoch(this, shard, epoch)),
         },
       );
-      if (this.#server !== undefined) session.newestAtOwner = number;
+      if (this.#server !== undefined) session.newestAtOwner.set(owner.number, number);
       if (this.#server === undefined) this.cut();
       else this.#toClient(() => this.#onWelcome());
     });
@@ -61,7 +61,7 @@ export class Link {
   send(frame: number, operations: readonly Operation[]): void {
     this.#toServer(() => {
       // Its owner knows a newer connection: this frame must go unread.
-      if (this.#server !== undefined && this.#session.newestAtOwner > this.number)
+      if (this.#server !== undefined && (this.#session.newestAtOwner.get(this.owner.number) ?? 0) > this.number)
         for (const { ref } of operations) this.#session.supersededRefs.add(ref);
       this.#server?.receive(frame, operations);
     });
