@@ -47,8 +47,6 @@ export const LIMITS = {
   holdsPerSessionMax: 2_000_000,
   /** Queued requests of one session. */
   waitersPerSessionMax: 200_000,
-  /** Remembered request ids of one session; the oldest is forgotten first. */
-  requestIdsPerSessionMax: 65_536,
   /** Requests that may share one queued acquire through the same request id. */
   retriesPerWaiterMax: 8,
   /** Sessions that one shard can record for an early end of grace. */
