@@ -49,6 +49,11 @@ export class VirtualProcess implements Clock, Timers {
   #monotonicFloorMs = -Infinity;
   #wakesAtMs = -Infinity;
   #ended = false;
+  /** Kept up to date by `#refresh`, since the world asks every process at every step. */
+  readonly #next: Readonly<Record<CallbackKind, { dueMs: number; sequence: number }>> = {
+    timer: { dueMs: Infinity, sequence: Infinity },
+    soon: { dueMs: Infinity, sequence: Infinity },
+  };
 
   constructor(world: TrueTime, options: Required<VirtualProcessOptions>) {
     this.#world = world;
@@ -86,6 +91,7 @@ export class VirtualProcess implements Clock, Timers {
     this.#wallBaseMs = this.#exactWallMs();
     this.#wallFromMs = this.#world.nowMs;
     this.#rate = checkedRate(rate);
+    this.#refresh('timer');
   }
 
   /** Sets the wall clock forward, or back for a negative `byMs`. Timers do not care. */
@@ -103,6 +109,8 @@ export class VirtualProcess implements Clock, Timers {
   /** The process is not scheduled for `forMs` of true time: no callback runs, yet both clocks go on. */
   pause(forMs: number): void {
     this.#wakesAtMs = Math.max(this.#wakesAtMs, this.#world.nowMs + forMs);
+    this.#refresh('timer');
+    this.#refresh('soon');
   }
 
   /** Kills the process: what was pending never runs, and neither does anything asked for later. */
@@ -110,6 +118,8 @@ export class VirtualProcess implements Clock, Timers {
     this.#ended = true;
     this.#callbacks.timer.length = 0;
     this.#callbacks.soon.length = 0;
+    this.#refresh('timer');
+    this.#refresh('soon');
   }
 
   /** False while it stands still, and for ever after `end`. */
@@ -117,24 +127,24 @@ export class VirtualProcess implements Clock, Timers {
     return !this.#ended && this.#wakesAtMs <= this.#world.nowMs;
   }
 
-  /** For the world: the true moment at which the first callback of `kind` can run as things stand; Infinity without one. */
+  /**
+   * For the world: the true moment at which the first callback of `kind` can run as things stand; Infinity without one. A
+   * moment that is past means now.
+   */
   dueMs(kind: CallbackKind): number {
-    const first = this.#callbacks[kind][0];
-    if (!first) return Infinity;
-    const awakeMs = Math.max(this.#wakesAtMs, this.#world.nowMs);
-    if (kind === 'soon') return awakeMs;
-    return Math.max(awakeMs, this.#monotonicFromMs + (first.dueMs - this.#monotonicBaseMs) / this.#rate);
+    return this.#next[kind].dueMs;
   }
 
   /** For the world: the number of the first callback of `kind`; Infinity without one. */
   firstSequence(kind: CallbackKind): number {
-    return this.#callbacks[kind][0]?.sequence ?? Infinity;
+    return this.#next[kind].sequence;
   }
 
   /** For the world: removes the first callback of `kind` and runs it. */
   runFirst(kind: CallbackKind): void {
     const first = this.#callbacks[kind].shift();
     if (!first) return;
+    this.#refresh(kind);
     this.#monotonicFloorMs = Math.max(this.#monotonicFloorMs, first.dueMs);
     first.run();
   }
@@ -148,10 +158,25 @@ export class VirtualProcess implements Clock, Timers {
     if (this.#ended) return disposable(() => {});
     const queue = this.#callbacks[kind];
     queue.splice(positionOf(queue, scheduled), 0, scheduled);
+    this.#refresh(kind);
     return disposable(() => {
       const position = positionOf(queue, scheduled);
-      if (queue[position] === scheduled) queue.splice(position, 1);
+      if (queue[position] !== scheduled) return;
+      queue.splice(position, 1);
+      this.#refresh(kind);
     });
+  }
+
+  #refresh(kind: CallbackKind): void {
+    const first = this.#callbacks[kind][0];
+    const next = this.#next[kind];
+    next.sequence = first?.sequence ?? Infinity;
+    if (first === undefined) next.dueMs = Infinity;
+    else if (kind === 'soon') next.dueMs = this.#wakesAtMs;
+    else {
+      const timerMs = this.#monotonicFromMs + (first.dueMs - this.#monotonicBaseMs) / this.#rate;
+      next.dueMs = Math.max(this.#wakesAtMs, timerMs);
+    }
   }
 }
 

@@ -63,9 +63,12 @@ export class VirtualWorld implements TrueTime {
   nextDueMs(): number {
     let earliestMs = Infinity;
     for (const process of this.#processes) {
-      earliestMs = Math.min(earliestMs, process.dueMs('timer'), process.dueMs('soon'));
+      const timerMs = process.dueMs('timer');
+      const soonMs = process.dueMs('soon');
+      if (timerMs < earliestMs) earliestMs = timerMs;
+      if (soonMs < earliestMs) earliestMs = soonMs;
     }
-    return earliestMs;
+    return Math.max(this.#nowMs, earliestMs);
   }
 
   /**
@@ -175,7 +178,7 @@ export class VirtualWorld implements TrueTime {
   }
 }
 
-/** Resolves after every continuation that can run now has run. */
+/** Resolves after every continuation that can run now has run: the platform empties its queue of those first. */
 function continuations(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => process.nextTick(resolve));
 }
