@@ -7,7 +7,7 @@ import type { Clock } from '../system/clock.ts';
 import type { Log } from '../system/logger.ts';
 import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { TokenBucket } from '../kube/token-bucket.ts';
 
 /** Which object an Event is about. It may be gone. */
 export interface EventSubject {

@@ -1,6 +1,6 @@
 import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
-import { type BackoffOptions, backoffMs } from './backoff.ts';
+import { type BackoffOptions, backoffMs } from '../kube/backoff.ts';
 
 export interface KeyQueueOptions {
   readonly timers: Timers;

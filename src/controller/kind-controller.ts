@@ -1,13 +1,14 @@
 import { splitLockKey } from '../api/lock-id.ts';
-import type { ResourceType } from '../kube/kube-object.ts';
+import type { ResourceType, StoredObject } from '../kube/kube-object.ts';
+import { ListWatch } from '../kube/list-watch.ts';
 import type { ObjectStore } from '../kube/object-store.ts';
+import { objectSource } from '../kube/watch-source.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Log } from '../system/logger.ts';
 import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
 import type { ControllerMetrics } from './controller-metrics.ts';
 import { KeyQueue } from './key-queue.ts';
-import { ListWatch } from './list-watch.ts';
 
 /**
  * What became of a reconcile.
@@ -36,13 +37,13 @@ export interface KindControllerOptions {
 
 /** Keeps one kind of object reconciled: every object once at the start, then whenever it or what it stands for changes. */
 export class KindController implements AsyncDisposable {
-  readonly objects: ListWatch;
+  readonly objects: ListWatch<StoredObject>;
   readonly queue: KeyQueue;
   readonly #options: KindControllerOptions;
 
   constructor(options: KindControllerOptions) {
     this.#options = options;
-    const { type, timers, random, log } = options;
+    const { type, store, timers, random, log } = options;
     this.queue = new KeyQueue({
       timers,
       random,
@@ -50,7 +51,11 @@ export class KindController implements AsyncDisposable {
       onFailure: (key, error, retryInMs) =>
         log.warn({ kind: type.kind, key, retryInMs, error }, 'a reconcile failed and is tried again'),
     });
-    this.objects = new ListWatch({ ...options, onChange: (key) => this.queue.add(key) });
+    this.objects = new ListWatch({
+      ...options,
+      source: objectSource(store, type),
+      onChange: (key) => this.queue.add(key),
+    });
   }
 
   start(): void {

@@ -1,6 +1,6 @@
 import type { Clock } from '../system/clock.ts';
 import type { Timers } from '../system/timers.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { TokenBucket } from '../kube/token-bucket.ts';
 
 export interface StatusBudgetOptions {
   readonly clock: Clock;

@@ -64,7 +64,13 @@ export interface LeaseList {
 export type LeaseEvent =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly lease: StoredLease }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
-  | { readonly type: 'ERROR'; readonly code: 'expired' | 'ended'; readonly message: string };
+  | {
+      readonly type: 'ERROR';
+      readonly code: 'expired' | 'ended';
+      readonly message: string;
+      /** The server asked not to come back sooner. */
+      readonly retryAfterMs?: number | undefined;
+    };
 
 /**
  * - `conflict`: for sure not done, another version or another Lease of that name is there (409).
@@ -79,6 +85,8 @@ export interface StoreErrorOptions extends ErrorOptions {
   readonly retryable?: boolean;
   /** HTTP status of the answer; absent if there was none. */
   readonly httpStatus?: number | undefined;
+  /** The server asked not to come back sooner (Retry-After). */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** Why a call of a store failed. */
@@ -91,12 +99,14 @@ export class StoreError extends Error {
    */
   readonly retryable: boolean;
   readonly httpStatus: number | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(outcome: StoreOutcome, message: string, options: StoreErrorOptions = {}) {
     super(message, options);
     this.outcome = outcome;
     this.retryable = outcome === 'rejected' && options.retryable === true;
     this.httpStatus = options.httpStatus;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 

@@ -61,4 +61,10 @@ export interface ObjectList {
 export type ObjectEvent =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: StoredObject }
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
-  | { readonly type: 'ERROR'; readonly code: 'expired' | 'ended'; readonly message: string };
+  | {
+      readonly type: 'ERROR';
+      readonly code: 'expired' | 'ended';
+      readonly message: string;
+      /** The server asked not to come back sooner. */
+      readonly retryAfterMs?: number | undefined;
+    };

@@ -1,15 +1,14 @@
-import type { ResourceType, StoredObject } from '../kube/kube-object.ts';
-import type { ObjectEvent, ObjectQuery, ObjectStore } from '../kube/object-store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Log } from '../system/logger.ts';
 import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
 import { type BackoffOptions, backoffMs } from './backoff.ts';
+import { StoreError } from './lease-store.ts';
+import type { SourceEvent, WatchSource, Watched } from './watch-source.ts';
 
-export interface ListWatchOptions {
-  readonly store: Pick<ObjectStore, 'list' | 'watch'>;
-  readonly type: ResourceType;
-  readonly query?: ObjectQuery | undefined;
+export interface ListWatchOptions<Item extends Watched> {
+  /** What to list and watch: `objectSource` or `leaseSource`. */
+  readonly source: WatchSource<Item>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -18,6 +17,11 @@ export interface ListWatchOptions {
   readonly onChange: (key: string) => void;
   /** The first list is in, after `onChange` for all of it. */
   readonly onSynced?: (() => void) | undefined;
+  /**
+   * The store shows a state from before what it had shown already: a restored backup. Called before `onChange` for everything
+   * that was known and everything that is there now.
+   */
+  readonly onRestored?: (() => void) | undefined;
 }
 
 const BACKOFF: BackoffOptions = { firstMs: 500, maxMs: 30_000 };
@@ -31,14 +35,15 @@ const GONE_MAX = 10_000;
 /**
  * The objects of one kind, as far as this process knows: a list, then a watch from its version on. A watch that ends goes on
  * where it stood, one that is too old is preceded by a new list, whose differences are told like any change. Failures wait
- * their turn with a growing, jittered pause. What is known never goes back, in whichever order the answer to an own write and
- * its event come.
+ * their turn with a growing, jittered pause, which is never shorter than what the server asked for. What is known never goes
+ * back, in whichever order the answer to an own write and its event come; only a store that was itself set back to an earlier
+ * state, seen by the version of a list or of a bookmark, is taken as it is.
  *
  * Not promised: that what is known is the newest state, or that every state in between is told.
  */
-export class ListWatch implements Disposable {
-  readonly #options: ListWatchOptions;
-  readonly #objects = new Map<string, StoredObject>();
+export class ListWatch<Item extends Watched> implements Disposable {
+  readonly #options: ListWatchOptions<Item>;
+  readonly #objects = new Map<string, Item>();
   readonly #gone = new Set<string>();
   readonly #abort = new AbortController();
   #version: string | undefined;
@@ -48,7 +53,7 @@ export class ListWatch implements Disposable {
   #startedAtMs = 0;
   #synced = false;
 
-  constructor(options: ListWatchOptions) {
+  constructor(options: ListWatchOptions<Item>) {
     this.#options = options;
   }
 
@@ -61,7 +66,7 @@ export class ListWatch implements Disposable {
     void this.#list();
   }
 
-  get(key: string): StoredObject | undefined {
+  get(key: string): Item | undefined {
     return this.#objects.get(key);
   }
 
@@ -70,7 +75,7 @@ export class ListWatch implements Disposable {
   }
 
   /** Takes what the store answered to an own write, so that the next look does not see the state before it. */
-  note(object: StoredObject): void {
+  note(object: Item): void {
     if (!this.#gone.has(object.metadata.uid)) this.#keep(object);
   }
 
@@ -81,11 +86,12 @@ export class ListWatch implements Disposable {
   }
 
   async #list(): Promise<void> {
-    const { store, type, query = {}, log, onChange, onSynced } = this.#options;
+    const { source, log, onChange, onSynced } = this.#options;
     const { signal } = this.#abort;
     try {
-      const { items, resourceVersion } = await store.list(type, query, { signal });
+      const { items, resourceVersion } = await source.list({ signal });
       if (signal.aborted) return;
+      if (this.#version !== undefined && isNewer(this.#version, resourceVersion)) this.#restored();
       this.#version = resourceVersion;
       const listed = new Set<string>();
       for (const object of items) {
@@ -100,8 +106,8 @@ export class ListWatch implements Disposable {
       }
     } catch (error) {
       if (signal.aborted) return;
-      log.warn({ kind: type.kind, error }, 'could not list objects; trying again');
-      this.#retry(() => void this.#list());
+      log.warn({ kind: source.kind, error }, 'could not list objects; trying again');
+      this.#retry(() => void this.#list(), error instanceof StoreError ? error.retryAfterMs : undefined);
       return;
     }
     this.#follow();
@@ -111,7 +117,7 @@ export class ListWatch implements Disposable {
   }
 
   #follow(): void {
-    const { store, type, query = {}, clock, timers, random, log } = this.#options;
+    const { source, clock, timers, random, log } = this.#options;
     const { signal } = this.#abort;
     this.#timer?.[Symbol.dispose]();
     this.#watch?.[Symbol.dispose]();
@@ -125,25 +131,25 @@ export class ListWatch implements Disposable {
       },
     });
     try {
-      const from = { ...query, resourceVersion: this.#version as string };
-      this.#watch = stop(
-        store.watch(type, from, (event) => (current && !signal.aborted ? this.#hear(event) : undefined), { signal }),
-      );
+      const hear = (event: SourceEvent<Item>) => (current && !signal.aborted ? this.#hear(event) : undefined);
+      this.#watch = stop(source.watch(this.#version as string, hear, { signal }));
     } catch (error) {
-      log.warn({ kind: type.kind, error }, 'could not watch objects; listing them again');
+      log.warn({ kind: source.kind, error }, 'could not watch objects; listing them again');
       this.#retry(() => void this.#list());
       return;
     }
     this.#timer = timers.after(WATCH_MS_MIN * (1 + random.fraction()), () => this.#follow());
   }
 
-  #hear(event: ObjectEvent): void {
+  #hear(event: SourceEvent<Item>): void {
     switch (event.type) {
       case 'BOOKMARK':
-        this.#version = event.resourceVersion;
+        // Versions of one store only grow. One that is behind has lost what came after: list what is left.
+        if (isNewer(this.#version as string, event.resourceVersion)) this.#ended('expired', undefined);
+        else this.#version = event.resourceVersion;
         return;
       case 'ERROR':
-        this.#ended(event.code);
+        this.#ended(event.code, event.retryAfterMs);
         return;
       case 'DELETED': {
         this.#version = event.object.metadata.resourceVersion;
@@ -166,24 +172,37 @@ export class ListWatch implements Disposable {
     }
   }
 
-  #ended(code: 'expired' | 'ended'): void {
+  #ended(code: 'expired' | 'ended', retryAfterMs: number | undefined): void {
     this.#watch?.[Symbol.dispose]();
     this.#watch = undefined;
     if (this.#options.clock.monotonicMs() - this.#startedAtMs >= HEALTHY_MS) this.#failures = 0;
-    this.#retry(code === 'expired' ? () => void this.#list() : () => this.#follow());
+    this.#retry(code === 'expired' ? () => void this.#list() : () => this.#follow(), retryAfterMs);
   }
 
-  #retry(run: () => void): void {
+  #retry(run: () => void, retryAfterMs = 0): void {
     const { timers, random } = this.#options;
     this.#failures++;
     this.#timer?.[Symbol.dispose]();
     // The first time nothing is wrong yet: servers end watches as they like.
     const delayMs = this.#failures <= 1 ? random.fraction() * 100 : backoffMs(this.#failures - 1, BACKOFF, random);
-    this.#timer = timers.after(delayMs, run);
+    this.#timer = timers.after(Math.max(delayMs, retryAfterMs), run);
+  }
+
+  #restored(): void {
+    const { source, log, onChange, onRestored } = this.#options;
+    log.error(
+      { kind: source.kind, known: this.#version },
+      'the store went back to an earlier state: a restored backup',
+    );
+    const before = [...this.#objects.keys()];
+    this.#objects.clear();
+    this.#gone.clear();
+    onRestored?.();
+    for (const key of before) onChange(key);
   }
 
   /** Whether this is news. */
-  #keep(object: StoredObject): boolean {
+  #keep(object: Item): boolean {
     const key = keyOf(object);
     const known = this.#objects.get(key);
     if (known !== undefined && !isNewer(object.metadata.resourceVersion, known.metadata.resourceVersion)) return false;
@@ -192,12 +211,12 @@ export class ListWatch implements Disposable {
     return true;
   }
 
-  #remove(key: string, object: StoredObject): void {
+  #remove(key: string, object: Item): void {
     this.#objects.delete(key);
     this.#noteGone(object);
   }
 
-  #noteGone({ metadata }: StoredObject): void {
+  #noteGone({ metadata }: Item): void {
     this.#gone.add(metadata.uid);
     if (this.#gone.size <= GONE_MAX) return;
     for (const oldest of this.#gone) {
@@ -208,7 +227,7 @@ export class ListWatch implements Disposable {
 }
 
 /** `namespace/name`. */
-export function keyOf({ metadata }: StoredObject): string {
+export function keyOf({ metadata }: Watched): string {
   return `${metadata.namespace ?? ''}/${metadata.name}`;
 }
 

@@ -5,10 +5,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { customResourceDefinitions } from '../../../src/api/custom-resources/definitions.ts';
 import { API_VERSION } from '../../../src/api/custom-resources/resource.ts';
-import { ListWatch } from '../../../src/controller/list-watch.ts';
 import { EmbeddedStore } from '../../../src/kube/embedded/embedded-store.ts';
 import { DISTRIBUTED_LOCKS, type StoredObject } from '../../../src/kube/kube-object.ts';
+import { StoreError } from '../../../src/kube/lease-store.ts';
+import { ListWatch } from '../../../src/kube/list-watch.ts';
 import type { ObjectEvent, ObjectStore } from '../../../src/kube/object-store.ts';
+import { objectSource } from '../../../src/kube/watch-source.ts';
 import { silentLog } from '../../../src/system/logger.ts';
 import { seededRandom } from '../../../src/system/random.ts';
 import { VirtualTime } from '../../../src/system/virtual.ts';
@@ -41,10 +43,9 @@ function world(options: { historyEventsMax?: number } = {}) {
   return { time, embedded, store, changes, watcher, create, label, remove, known };
 }
 
-function watch(store: Pick<ObjectStore, 'list' | 'watch'>, time: VirtualTime, changes: string[]): ListWatch {
+function watch(store: Pick<ObjectStore, 'list' | 'watch'>, time: VirtualTime, changes: string[]) {
   return new ListWatch({
-    store,
-    type: DISTRIBUTED_LOCKS,
+    source: objectSource(store, DISTRIBUTED_LOCKS),
     clock: time,
     timers: time,
     random: seededRandom(6),
@@ -232,6 +233,83 @@ describe('an own write', () => {
     expect(watcher.get('shop/a')?.metadata.uid).toBe('new');
     hear({ type: 'MODIFIED', object: object('old', '7') });
     expect(watcher.get('shop/a')?.metadata.uid).toBe('new');
+  });
+});
+
+describe('a server that asks for patience', () => {
+  it('is asked again no sooner, for a list as for a watch', async () => {
+    const { time, store, watcher } = world();
+    const lists: number[] = [];
+    const { list, watch: open } = store;
+    store.list = (type, query, options) => {
+      lists.push(time.monotonicMs());
+      if (lists.length > 1) return list.call(store, type, query, options);
+      return Promise.reject(new StoreError('rejected', 'busy', { retryable: true, retryAfterMs: 7_000 }));
+    };
+    const opened: number[] = [];
+    store.watch = (type, query, handler, options) => {
+      opened.push(time.monotonicMs());
+      if (opened.length === 1)
+        time.soon(() => handler({ type: 'ERROR', code: 'ended', message: 'busy', retryAfterMs: 9_000 }));
+      return open.call(store, type, query, handler, options);
+    };
+    watcher.start();
+    await time.runBy(30_000);
+    expect(lists[1]).toBeGreaterThanOrEqual(7_000);
+    expect((opened[1] as number) - (opened[0] as number)).toBeGreaterThanOrEqual(9_000);
+  });
+});
+
+describe('a store that was set back to an earlier state', () => {
+  /** Version 20 with objects `kept` and `lost` is known; the store then goes back to version 8 with an older `kept`. */
+  async function restored(event: ObjectEvent) {
+    const time = new VirtualTime();
+    const changes: string[] = [];
+    const object = (name: string, resourceVersion: string) =>
+      ({
+        apiVersion: API_VERSION,
+        kind: 'DistributedLock',
+        metadata: { name, namespace: 'shop', uid: name, resourceVersion, creationTimestamp: '2026-01-01T00:00:00Z' },
+      }) as StoredObject;
+    let state = { items: [object('kept', '20'), object('lost', '19')], resourceVersion: '20' };
+    let hear: (event: ObjectEvent) => void = () => {};
+    let restores = 0;
+    const watcher = new ListWatch({
+      source: objectSource(
+        {
+          list: async () => state,
+          watch: (_, __, handler) => {
+            hear = handler;
+            return { [Symbol.dispose]: () => {} };
+          },
+        },
+        DISTRIBUTED_LOCKS,
+      ),
+      clock: time,
+      timers: time,
+      random: seededRandom(6),
+      log: silentLog,
+      onChange: (key) => changes.push(key),
+      onRestored: () => restores++,
+    });
+    watcher.start();
+    await time.runBy(1);
+    changes.length = 0;
+    state = { items: [object('kept', '7')], resourceVersion: '8' };
+    hear(event);
+    await time.runBy(1_000);
+    return { watcher, changes, restores };
+  }
+
+  it.each<[string, ObjectEvent]>([
+    ['a bookmark from before', { type: 'BOOKMARK', resourceVersion: '8' }],
+    ['a watch that is told to list again', { type: 'ERROR', code: 'expired', message: 'too old' }],
+  ])('is found out by %s, and taken as it is', async (_how, event) => {
+    const { watcher, changes, restores } = await restored(event);
+    expect(restores).toBe(1);
+    expect(watcher.get('shop/kept')?.metadata.resourceVersion).toBe('7');
+    expect(watcher.get('shop/lost')).toBeUndefined();
+    expect(new Set(changes)).toEqual(new Set(['shop/kept', 'shop/lost']));
   });
 });
 
