@@ -1,0 +1,25 @@
+/** What is written beside a running control plane, so that another process can find, use and end it. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface ControlPlaneState {
+  /** For example `v1.36.3`. */
+  readonly version: string;
+  /** URL of the API server. */
+  readonly server: string;
+  readonly etcd: { readonly program: string; readonly clientPort: number; readonly peerPort: number };
+  readonly apiServer: { readonly program: string; readonly port: number };
+  readonly kubectl: string;
+  /** In memory where the machine has a file system for that; elsewhere a folder of the control plane's own. */
+  readonly dataDirectory: string;
+}
+
+export function writeState(directory: string, state: ControlPlaneState): void {
+  writeFileSync(join(directory, 'state.json'), `${JSON.stringify(state, null, 2)}\n`);
+}
+
+/** Undefined if no control plane was left in this folder. */
+export function readState(directory: string): ControlPlaneState | undefined {
+  const path = join(directory, 'state.json');
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as ControlPlaneState) : undefined;
+}
