@@ -9,13 +9,21 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 
 /**
  * Folders under `test/`. `property`: random cases against a second, naive implementation. `socket`: real sockets of this machine.
- * `process`: real processes of this repository.
+ * `process`: real processes of this repository. `kube`: a real Kubernetes API server, see docs/testing.md.
  */
-const folders = ['unit', 'property', 'contract', 'golden', 'socket', 'process'];
+const folders = ['unit', 'property', 'contract', 'golden', 'socket', 'process', 'kube'];
 
 const swc = {
   jsc: { parser: { syntax: 'typescript', explicitResourceManagement: true }, target: 'es2022' },
   module: { type: 'es6' },
+};
+
+/** What happens once before and once after all tests of a project that ran. */
+const hooks = {
+  kube: {
+    globalSetup: '<rootDir>/test/kube/global-setup.ts',
+    globalTeardown: '<rootDir>/test/kube/global-teardown.ts',
+  },
 };
 
 const project = (name) => ({
@@ -26,6 +34,7 @@ const project = (name) => ({
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': ['@swc/jest', swc] },
+  ...hooks[name],
 });
 
 export default {

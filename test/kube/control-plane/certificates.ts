@@ -1,4 +1,6 @@
 /** The certificates and keys of one control plane. Everything is P-256, and valid for ten years. */
+// It must be there before the certificates' library is loaded.
+// oxlint-disable-next-line import/no-unassigned-import
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import {
