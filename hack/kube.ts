@@ -2,12 +2,16 @@
  * A real control plane in the background, for trying things out.
  *
  * `npm run kube -- up --dir D` starts one and leaves it: `D/kubeconfig` is for kubectl. `npm run kube -- down --dir D` ends it.
+ * `npm run kube -- prepare` gets the programs that are needed, and starts nothing. Exit code 3: there are none to be had.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { NoBinariesError, findBinaries } from '../test/kube/control-plane/binaries.ts';
 import { attachControlPlane, startControlPlane } from '../test/kube/control-plane/control-plane.ts';
 
-const usage = 'Usage: npm run kube -- up|down --dir DIRECTORY';
+const usage = 'Usage: npm run kube -- up|down --dir DIRECTORY, or npm run kube -- prepare';
+
+const say = (line: string): void => console.log(line);
 
 async function up(directory: string): Promise<string> {
   const found = attachControlPlane(directory);
@@ -19,7 +23,7 @@ async function up(directory: string): Promise<string> {
     await found[Symbol.asyncDispose]();
   }
   const startMs = performance.now();
-  const { version, kubeconfigPath } = await startControlPlane({ directory, inBackground: true });
+  const { version, kubeconfigPath } = await startControlPlane({ directory, inBackground: true, say });
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
   return `Kubernetes ${version} runs after ${seconds} s: export KUBECONFIG=${kubeconfigPath}`;
 }
@@ -33,12 +37,15 @@ async function down(directory: string): Promise<string> {
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { dir: { type: 'string' } } });
-  const command = { up, down }[positionals[0] ?? ''];
-  if (!command || values.dir === undefined || positionals.length !== 1) {
+  const [command, ...rest] = positionals;
+  const directory = values.dir === undefined ? undefined : resolve(values.dir);
+  if (rest.length === 0 && command === 'prepare' && directory === undefined) await findBinaries(say);
+  else if (rest.length === 0 && command === 'up' && directory !== undefined) say(await up(directory));
+  else if (rest.length === 0 && command === 'down' && directory !== undefined) say(await down(directory));
+  else {
     console.error(usage);
     return 2;
   }
-  console.log(await command(resolve(values.dir)));
   return 0;
 }
 
@@ -46,5 +53,5 @@ try {
   process.exitCode = await main();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+  process.exitCode = error instanceof NoBinariesError ? 3 : 1;
 }

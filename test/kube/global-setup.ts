@@ -5,7 +5,7 @@ import { startControlPlane } from './control-plane/control-plane.ts';
 // oxlint-disable-next-line import/no-default-export
 export default async function globalSetup(): Promise<void> {
   const startMs = performance.now();
-  const controlPlane = await startControlPlane();
+  const controlPlane = await startControlPlane({ say: (line) => console.log(line) });
   console.log(
     `Kubernetes ${controlPlane.version} for the tests, after ${((performance.now() - startMs) / 1_000).toFixed(1)} s`,
   );

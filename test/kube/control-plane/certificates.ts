@@ -75,11 +75,7 @@ export async function createSigningKeys(): Promise<{ readonly publicKey: string;
   return { publicKey: PemConverter.encode(der, 'PUBLIC KEY'), privateKey: await privatePem(keys) };
 }
 
-async function issue(
-  authority: Credential,
-  name: JsonName,
-  extensions: readonly Extension[],
-): Promise<Credential> {
+async function issue(authority: Credential, name: JsonName, extensions: readonly Extension[]): Promise<Credential> {
   const keys = await newKeys();
   const issuer = new X509Certificate(authority.certificate);
   const certificate = await X509CertificateGenerator.create({

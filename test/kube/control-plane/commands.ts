@@ -2,9 +2,10 @@
 import { join } from 'node:path';
 import type { ControlPlaneState } from './state.ts';
 
-/** `hasUnsafeNoFsync`: this etcd knows the flag (since 3.5). A machine that loses power loses the tests anyway. */
-export function etcdArguments(state: ControlPlaneState, hasUnsafeNoFsync: boolean): string[] {
-  const { clientPort, peerPort } = state.etcd;
+export function etcdArguments(state: ControlPlaneState): string[] {
+  const { clientPort, peerPort, version } = state.etcd;
+  // A machine that loses power loses the tests anyway.
+  const withoutFsync = /^v3\.[0-4]\./.test(version) ? [] : ['--unsafe-no-fsync'];
   return [
     '--name=test',
     `--data-dir=${state.dataDirectory}`,
@@ -14,7 +15,7 @@ export function etcdArguments(state: ControlPlaneState, hasUnsafeNoFsync: boolea
     `--initial-advertise-peer-urls=http://127.0.0.1:${peerPort}`,
     `--initial-cluster=test=http://127.0.0.1:${peerPort}`,
     '--log-level=warn',
-    ...(hasUnsafeNoFsync ? ['--unsafe-no-fsync'] : []),
+    ...withoutFsync,
   ];
 }
 

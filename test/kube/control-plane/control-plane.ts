@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AuditLog } from './audit-log.ts';
 import { auditPolicy } from './audit-policy.ts';
-import { findBinaries } from './binaries.ts';
+import { type Say, findBinaries } from './binaries.ts';
 import { type Identity, createAuthority, createClient, createServing, createSigningKeys } from './certificates.ts';
 import { apiServerArguments, etcdArguments } from './commands.ts';
 import { Component, PortTakenError } from './component.ts';
@@ -20,6 +20,8 @@ export interface ControlPlaneOptions {
   readonly directory?: string;
   /** Whether it outlives this process. Default false: it is killed when this process dies, however that happens. */
   readonly inBackground?: boolean;
+  /** Is told which programs are used, and how long it took to get them. Default: nobody is. */
+  readonly say?: Say;
 }
 
 /** The state of etcd at one moment, as a folder. */
@@ -34,16 +36,16 @@ export interface EtcdSnapshot {
  * @throws Error if there are no binaries, or a program does not come up; nothing is left running.
  */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  const binaries = await findBinaries();
+  const binaries = await findBinaries(options.say ?? (() => {}));
   for (let attempt = 1; ; attempt += 1) {
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'lockkeeper-kube-'));
     const [clientPort, peerPort, port] = [await freePort(), await freePort(), await freePort()];
     const state: ControlPlaneState = {
-      version: binaries.version,
+      version: binaries['kube-apiserver'].version,
       server: `https://127.0.0.1:${port}`,
-      etcd: { program: binaries.etcd, clientPort, peerPort },
-      apiServer: { program: binaries.apiServer, port },
-      kubectl: binaries.kubectl,
+      etcd: { ...binaries.etcd, clientPort, peerPort },
+      apiServer: { path: binaries['kube-apiserver'].path, port },
+      kubectl: binaries.kubectl.path,
       dataDirectory: newDataDirectory(directory),
     };
     mkdirSync(directory, { recursive: true });
@@ -159,13 +161,13 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   #etcd(): Component {
-    const { program, clientPort } = this.#state.etcd;
+    const { path, clientPort } = this.#state.etcd;
     const isReady = async () =>
       (await fetch(`http://127.0.0.1:${clientPort}/health`).catch(() => undefined))?.ok === true;
     return new Component({
       name: 'etcd',
-      program,
-      arguments: etcdArguments(this.#state, true),
+      program: path,
+      arguments: etcdArguments(this.#state),
       directory: this.directory,
       isReady,
     });
@@ -178,7 +180,7 @@ export class ControlPlane implements AsyncDisposable {
     };
     return new Component({
       name: 'kube-apiserver',
-      program: this.#state.apiServer.program,
+      program: this.#state.apiServer.path,
       arguments: apiServerArguments(this.directory, this.#state),
       directory: this.directory,
       isReady,

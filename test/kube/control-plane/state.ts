@@ -7,8 +7,14 @@ export interface ControlPlaneState {
   readonly version: string;
   /** URL of the API server. */
   readonly server: string;
-  readonly etcd: { readonly program: string; readonly clientPort: number; readonly peerPort: number };
-  readonly apiServer: { readonly program: string; readonly port: number };
+  readonly etcd: {
+    readonly path: string;
+    readonly version: string;
+    readonly clientPort: number;
+    readonly peerPort: number;
+  };
+  readonly apiServer: { readonly path: string; readonly port: number };
+  /** Path of the program. */
   readonly kubectl: string;
   /** In memory where the machine has a file system for that; elsewhere a folder of the control plane's own. */
   readonly dataDirectory: string;
