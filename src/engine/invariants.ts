@@ -110,6 +110,11 @@ function checkSession(session: Session): void {
     expect(hold.session === session && !hold.ended, `session ${session.id} lists a hold that is not its own`);
   }
   expect(count === session.holdCount, `session ${session.id} has holdCount ${session.holdCount}, found ${count}`);
+  const isInUse =
+    session.connected ||
+    session.revoking ||
+    session.holdCount + session.waiters.size + session.pending.size + session.parked.size > 0;
+  expect(isInUse, `session ${session.id} is gone, left nothing, and is not forgotten`);
   for (const [ref, waiter] of session.waiters)
     expect(waiter.refs.includes(ref), `ref ${ref} points to a waiter that does not answer it`);
   for (const [ref, target] of session.pending) {

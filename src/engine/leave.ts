@@ -13,4 +13,5 @@ export function leave(state: EngineState, waiter: Waiter, why: WaiterLeftEvent['
     why,
     waitedMs: nowMs - waiter.queuedAtMs,
   });
+  state.forgetIfGone(waiter.session);
 }

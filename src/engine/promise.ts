@@ -78,7 +78,7 @@ function extendFor(
   reentry: ReentryRequest | undefined,
   nowMs: number,
 ): void {
-  attach(session, hold);
+  attach(state, session, hold);
   extend(state, hold, ttlMs, nowMs);
   const { key } = hold.lock;
   if (reentry === undefined) {
@@ -94,8 +94,10 @@ function extendFor(
  * A hold follows the session of its principal that last spoke for it. For a memory hold the caller has made sure that this
  * session is on record.
  */
-export function attach(session: Session, hold: Hold): void {
-  if (hold.session === session || session.holdCount >= LIMITS.holdsPerSessionMax) return;
-  hold.session?.removeHold(hold);
+export function attach(state: EngineState, session: Session, hold: Hold): void {
+  const before = hold.session;
+  if (before === session || session.holdCount >= LIMITS.holdsPerSessionMax) return;
+  before?.removeHold(hold);
   session.addHold(hold);
+  if (before !== undefined) state.forgetIfGone(before);
 }

@@ -113,7 +113,7 @@ function accept(state: EngineState, session: Session, operation: ReclaimOperatio
   hold.depth = operation.depth;
   forgetRequests(hold);
   hold.metadata = operation.metadata;
-  attach(session, hold);
+  attach(state, session, hold);
   state.count('reclaimAccepted');
   state.audit({
     type: 'reclaimed',

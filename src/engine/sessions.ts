@@ -55,7 +55,7 @@ export function closeSession(state: EngineState, command: CloseSessionCommand, n
     if (hold.state === 'granting') {
       const others = hold.pending?.[0]?.session;
       if (others === undefined) endHold(state, hold, 'disowned', nowMs);
-      else attach(others, hold);
+      else attach(state, others, hold);
     } else if (command.reason === 'goodbye') {
       endHold(state, hold, 'goodbye', nowMs);
     } else if (command.reason === 'orphaned' && hold.lock.durable !== undefined) {

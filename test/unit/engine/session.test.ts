@@ -68,6 +68,16 @@ describe('a lost connection', () => {
     expect(alice.releases(held).depth).toBe(0);
   });
 
+  test('leaves no session behind once another of its pod has taken its last hold over', () => {
+    const { world, alice } = setup();
+    const twin = world.session('twin', { principal: alice.principal });
+    const held = alice.tries('jobs/a');
+    alice.closes('lost');
+    expect(world.engine.sessionCount).toBe(3);
+    expect(twin.renews(held).isGranted).toBe(true);
+    expect(world.engine.sessionCount).toBe(2);
+  });
+
   test('nothing sent over it is heard any more', () => {
     const { world, alice } = setup();
     const held = alice.tries('jobs/a');
