@@ -1,20 +1,23 @@
 /** All checkers behind one door: what happens in the world is told here, and a broken rule ends the run. */
 import { lockKindOf } from '../../src/api/lock-id.ts';
-import type { HoldReply, LostPush, Operation, Reply } from '../../src/api/operations.ts';
+import type { LostPush, Operation, Reply } from '../../src/api/operations.ts';
 import type { AuditEvent } from '../../src/engine/effects.ts';
 import type { Lease, StoredLease } from '../../src/kube/lease.ts';
 import { decodeLockLease, decodeShardLease } from '../../src/server/lease-codec.ts';
+import type { Belief } from './belief.ts';
 import { ExclusionChecker } from './checkers/exclusion.ts';
 import { FairnessChecker } from './checkers/fairness.ts';
 import { GrantBook } from './checkers/grant-book.ts';
 import { LedgerChecker } from './checkers/ledger.ts';
 import { RecordChecker } from './checkers/records.ts';
-import { TokenChecker } from './checkers/tokens.ts';
-import type { ClientHold } from './client-hold.ts';
-import type { Ask, ClientSession } from './client-session.ts';
+import { TokenChecker, type ToldHold } from './checkers/tokens.ts';
+import type { LinkEnd } from './link.ts';
 import type { Owner } from './owner.ts';
 import type { Simulation } from './simulation.ts';
 import { Violation } from './violation.ts';
+
+/** Life of a member Lease, and a second for what is on its way. */
+const RESTORE_NOTICED_WITHIN_MS = 7_000;
 
 interface Reign {
   readonly ownerNumber: number;
@@ -96,6 +99,7 @@ export class Checks {
     const reign = this.#reigns.get(index);
     if (reign?.epoch === record.epoch && reign.ownerNumber === owner.number) return;
     if (reign?.ownerNumber === owner.number) coverage.hit('shardRetaken');
+    else if (this.#isUnnoticedRestore) this.voidAll();
     this.#reigns.set(index, { ownerNumber: owner.number, epoch: record.epoch });
     this.ledger.reignBegan(index);
     this.#fairness.forget((key) => this.#simulation.shardOf(key) === index);
@@ -115,7 +119,7 @@ export class Checks {
           permits: this.#simulation.policies.permitsOf(key),
           tokenFloor: this.#tokens.floorOf(key),
           toldToClient: false,
-          isVoid: false,
+          isVoid: !isReigning && this.#isUnnoticedRestore,
           forcedInEpoch: 0,
           wasToldLost: false,
           isShared: false,
@@ -140,10 +144,10 @@ export class Checks {
   }
 
   /** A reply leaves the owner's process. */
-  replyLeaves(owner: Owner, session: ClientSession, reply: Reply): void {
+  replyLeaves(owner: Owner, session: LinkEnd, reply: Reply): void {
     if (session.supersededRefs.has(reply.ref) && !(reply.kind === 'error' && reply.code === 'UNAVAILABLE'))
-      this.#simulation.fail('superseded-frame', `${session.client.name} is answered ${reply.kind} (${reply.ref})`, [
-        `${session.client.name} `,
+      this.#simulation.fail('superseded-frame', `${session.name} is answered ${reply.kind} (${reply.ref})`, [
+        `${session.name} `,
       ]);
     if (reply.kind !== 'hold') return;
     this.#guard(() => {
@@ -158,7 +162,7 @@ export class Checks {
         );
       const shard = this.#simulation.shardOf(reply.key);
       const reign = this.#reigns.get(shard);
-      if (reign?.ownerNumber !== owner.number || reign.epoch !== reply.epoch) {
+      if ((reign?.ownerNumber !== owner.number || reign.epoch !== reply.epoch) && !this.#isUnnoticedRestore) {
         throw new Violation(
           'grant-before-record',
           `${owner.name} acknowledges ${reply.key} #${reply.token} in epoch ${reply.epoch}, and the shard is owned by owner${reign?.ownerNumber} in epoch ${reign?.epoch}`,
@@ -176,10 +180,10 @@ export class Checks {
     if (grant !== undefined) grant.wasToldLost = true;
   }
 
-  /** A client read a hold. */
-  clientTold(hold: ClientHold, reply: HoldReply, ask: Ask | undefined, wasBelieved: boolean): void {
+  /** A client read a hold; in answer to an acquire, if that moment is given. */
+  clientTold(hold: Belief, told: ToldHold, acquireAskedAtMs: number | undefined, wasBelieved: boolean): void {
     this.#guard(() => {
-      this.#tokens.told(reply, ask?.operation.op === 'acquire' ? ask.askedAtMs : undefined);
+      this.#tokens.told(told, acquireAskedAtMs);
       if (!wasBelieved && hold.isBelieved) this.#exclusion.begins(hold, this.#simulation.world.nowMs);
     });
   }
@@ -195,8 +199,8 @@ export class Checks {
     this.ledger.sent(operations);
   }
 
-  released(hold: ClientHold): void {
-    this.#tokens.released(hold.key, hold.token, this.#simulation.world.nowMs);
+  released({ key, token }: Pick<Belief, 'key' | 'token'>): void {
+    this.#tokens.released(key, token, this.#simulation.world.nowMs);
   }
 
   /** Records were destroyed from outside: exclusion is not promised for what they named. */
@@ -206,6 +210,14 @@ export class Checks {
 
   voidAll(): void {
     this.book.void(() => true);
+  }
+
+  /**
+   * A restored backup may name an owner that was dead when it was made: another replica then takes over at once from one that
+   * is alive, and that finds out when its member Lease falls due at the latest.
+   */
+  get #isUnnoticedRestore(): boolean {
+    return this.#simulation.world.nowMs - this.#simulation.restoredAtMs < RESTORE_NOTICED_WITHIN_MS;
   }
 
   #note(owner: Owner, event: AuditEvent): void {

@@ -3,6 +3,7 @@ import type { HoldReply } from '../../src/api/operations.ts';
 import { holderMarginMs } from '../../src/api/limits.ts';
 import type { Mode } from '../../src/api/vocabulary.ts';
 import type { Mark } from '../../src/system/clock.ts';
+import type { Belief } from './belief.ts';
 import type { SimClient } from './sim-client.ts';
 
 interface Deadline {
@@ -12,7 +13,7 @@ interface Deadline {
   readonly validMs: number;
 }
 
-export class ClientHold {
+export class ClientHold implements Belief {
   readonly client: SimClient;
   readonly key: string;
   readonly token: number;
@@ -34,6 +35,10 @@ export class ClientHold {
     this.ttlMs = reply.ttlMs;
     this.epoch = reply.epoch;
     this.#deadline = deadline;
+  }
+
+  get holderName(): string {
+    return this.client.name;
   }
 
   /** The later deadline counts: what was promised once is not taken back by another answer. */

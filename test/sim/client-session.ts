@@ -4,8 +4,9 @@
  */
 import type { HoldReply, LostPush, Operation, Reply } from '../../src/api/operations.ts';
 import type { Mark } from '../../src/system/clock.ts';
+import type { VirtualProcess } from '../../src/system/virtual-process.ts';
 import { ClientHold, deadlineOf } from './client-hold.ts';
-import { Link } from './link.ts';
+import { Link, type LinkEnd } from './link.ts';
 import { whenDone } from './when-done.ts';
 import type { SimClient } from './sim-client.ts';
 
@@ -31,8 +32,9 @@ export interface Ask {
 const SILENT_AFTER_MS = 3_000;
 const UNANSWERED_AFTER_MS = 8_000;
 
-export class ClientSession {
+export class ClientSession implements LinkEnd {
   readonly client: SimClient;
+  readonly process: VirtualProcess;
   readonly id: number;
   readonly slot: number;
   readonly holds = new Map<string, ClientHold>();
@@ -52,14 +54,22 @@ export class ClientSession {
   #beatTimer: Disposable | undefined;
   #watching = false;
   closed = false;
-  /** For the checkers: the newest connection that each owner accepted, and requests that came to it later over an older one. */
   readonly newestAtOwner = new Map<number, number>();
   readonly supersededRefs = new Set<number>();
 
   constructor(client: SimClient, id: number, slot: number) {
     this.client = client;
+    this.process = client.process;
     this.id = id;
     this.slot = slot;
+  }
+
+  get name(): string {
+    return this.client.name;
+  }
+
+  get principal(): string {
+    return this.client.principal;
   }
 
   get link(): Link | undefined {
@@ -82,7 +92,6 @@ export class ClientSession {
     const link = new Link(simulation, this, owner, this.#connections);
     this.#link = link;
     simulation.history.note(client.name, `s${this.id} connects (${this.#connections}) to ${owner.name}`);
-    link.welcome(() => this.#onWelcome(link));
     this.#watch();
   }
 
@@ -199,7 +208,7 @@ export class ClientSession {
     }
   }
 
-  #onWelcome(link: Link): void {
+  onWelcome(link: Link): void {
     if (link !== this.#link || this.closed) return;
     this.#welcomed = true;
     this.#tellNewOwners();
@@ -247,7 +256,7 @@ export class ClientSession {
       this.holds.set(id, hold);
     } else hold.acknowledge(reply, deadline);
     history.note(client.name, `told ${id} ${reply.ownerId} depth ${reply.depth} left ${hold.leftMs.toFixed(0)}`);
-    checks.clientTold(hold, reply, ask, wasBelieved);
+    checks.clientTold(hold, reply, ask?.operation.op === 'acquire' ? ask.askedAtMs : undefined, wasBelieved);
     if (ask !== undefined) {
       ask.done = true;
       ask.resolve(reply);

@@ -15,7 +15,7 @@ export function happen(simulation: Simulation, event: PlannedEvent): void {
   if (kind in TO_CLIENTS) {
     const client = simulation.clients[target % simulation.clients.length];
     if (client === undefined || client.isGone) return;
-    simulation.odd(client, forMs + 4_000);
+    simulation.odd(client.name, forMs + 4_000);
     TO_CLIENTS[kind as ClientEventKind](simulation, event, client);
   } else if (kind in TO_OWNERS) {
     const owner = simulation.owners[target % Math.max(1, simulation.owners.length)];
@@ -69,7 +69,7 @@ function crashClient(simulation: Simulation, { forMs }: PlannedEvent, client: Si
   simulation.coverage.hit('clientCrashed');
   client.crash();
   simulation.apiServer.after(forMs, () => {
-    simulation.odd(client, 3_000);
+    simulation.odd(client.name, 3_000);
     client.comeBack();
   });
 }

@@ -1,21 +1,39 @@
 /** A connection between a client and an owner: keeps order, delays, and may be cut at either end at any moment. */
-import type { LostPush, Operation, Reply } from '../../src/api/operations.ts';
+import type { Inspection, LostPush, Operation, Reply } from '../../src/api/operations.ts';
+import type { TransportListQuery } from '../../src/api/transport.ts';
 import type { ServerConnection } from '../../src/server/server-connection.ts';
 import type { VirtualProcess } from '../../src/system/virtual-process.ts';
 import type { Chance } from './chance.ts';
-import type { ClientSession } from './client-session.ts';
 import type { Owner } from './owner.ts';
 import type { Simulation } from './simulation.ts';
+import { whenDone } from './when-done.ts';
+
+/** The client's end of a connection: one session, over all its connections. */
+export interface LinkEnd {
+  readonly id: number;
+  readonly slot: number;
+  readonly name: string;
+  readonly principal: string;
+  readonly process: VirtualProcess;
+  /** For the checkers: the newest connection that each owner accepted, and requests that came to it later over an older one. */
+  readonly newestAtOwner: Map<number, number>;
+  readonly supersededRefs: Set<number>;
+  /** The owner has told all it has to tell to a new connection. */
+  onWelcome(link: Link): void;
+  onEpoch(link: Link, shard: number, epoch: number): void;
+  onReply(link: Link, reply: Reply): void;
+  onLost(link: Link, push: LostPush): void;
+  onLinkDown(link: Link): void;
+}
 
 export class Link {
   readonly owner: Owner;
   readonly number: number;
   readonly #simulation: Simulation;
-  readonly #session: ClientSession;
+  readonly #session: LinkEnd;
   readonly #chance: Chance;
   readonly #client: VirtualProcess;
   #server: ServerConnection | undefined;
-  #onWelcome: () => void = () => {};
   #isUp = true;
   /** Nothing on its way arrives any more, towards that end. */
   #deafServer = false;
@@ -27,34 +45,42 @@ export class Link {
   readCount = 0;
   readonly #unreadSinceMs: number[] = [];
 
-  constructor(simulation: Simulation, session: ClientSession, owner: Owner, number: number) {
+  constructor(simulation: Simulation, session: LinkEnd, owner: Owner, number: number) {
     this.#simulation = simulation;
     this.#session = session;
     this.owner = owner;
     this.number = number;
-    this.#client = session.client.process;
+    this.#client = session.process;
     this.#chance = simulation.chance(`link${session.id}.${number}`);
-    const { id, client, slot } = session;
+    const { id, principal, slot } = session;
     this.#toServer(() => {
       const { server } = owner;
       if (server === undefined) return;
+      const reigns: (readonly [number, number])[] = [];
+      let announcing = true;
       this.#server = server.connectRemote(
-        { id, principal: client.principal, slot, connection: number },
+        { id, principal, slot, connection: number },
         {
           onReply: (reply) => this.#replied(reply),
           onLost: (push) => this.#pushed(push),
-          onEpoch: (shard, epoch) => this.#toClient(() => session.onEpoch(this, shard, epoch)),
+          onEpoch: (shard, epoch) => {
+            if (announcing) reigns.push([shard, epoch]);
+            else this.#toClient(() => session.onEpoch(this, shard, epoch));
+          },
         },
       );
-      if (this.#server !== undefined) session.newestAtOwner.set(owner.number, number);
-      if (this.#server === undefined) this.cut();
-      else this.#toClient(() => this.#onWelcome());
+      announcing = false;
+      if (this.#server === undefined) {
+        this.cut();
+        return;
+      }
+      session.newestAtOwner.set(owner.number, number);
+      // All reigns in one piece: what is asked next goes to owners that the session knows.
+      this.#toClient(() => {
+        for (const [shard, epoch] of reigns) session.onEpoch(this, shard, epoch);
+        session.onWelcome(this);
+      });
     });
-  }
-
-  /** Called once the owner has told all it has to tell to a new connection. */
-  welcome(run: () => void): void {
-    this.#onWelcome = run;
   }
 
   /** Sends one frame; it may be read late, or never. */
@@ -72,8 +98,26 @@ export class Link {
   }
 
   goodbye(): void {
-    this.#toServer(() => this.#server?.close('goodbye'));
+    this.close('goodbye');
+  }
+
+  /** The client closes the connection in good order. */
+  close(reason: 'goodbye' | 'lost'): void {
+    this.#toServer(() => this.#server?.close(reason));
     this.#isUp = false;
+  }
+
+  /** Asks for a sign of life. */
+  ping(onPong: () => void): void {
+    this.#toServer(() => this.#toClient(onPong));
+  }
+
+  /** `onAnswer` never hears anything if the connection breaks first. */
+  list(query: TransportListQuery, onAnswer: (found: readonly Inspection[]) => void): void {
+    this.#toServer(() => {
+      const { server } = this.owner;
+      if (server !== undefined) whenDone(server.list(query), (found) => this.#toClient(() => onAnswer(found)));
+    });
   }
 
   /** The connection breaks: each end notices in its own time, and what is on its way may still arrive. */
@@ -131,11 +175,11 @@ export class Link {
   #delayMs(): number {
     if (!this.#simulation.isCalm && this.#chance.happens(0.002)) {
       this.#simulation.coverage.hit('frameDelayedLong');
-      this.#simulation.odd(this.#session.client, 9_000);
+      this.#simulation.odd(this.#session.name, 9_000);
       return this.#chance.between(500, 9_000);
     }
     if (this.#chance.happens(0.005)) {
-      this.#simulation.odd(this.#session.client, 500);
+      this.#simulation.odd(this.#session.name, 500);
       return this.#chance.between(60, 500);
     }
     return this.#chance.happens(0.03) ? this.#chance.between(3, 50) : this.#chance.between(0.1, 3);

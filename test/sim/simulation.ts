@@ -39,8 +39,8 @@ export class Simulation {
   #sessions = 0;
   #slots = 0;
   #ownersMade = 0;
-  /** True moment until which each client may have been silent for its owners. */
-  readonly #oddUntilMs: number[];
+  /** True moment until which each client may have been silent for its owners, by name. */
+  readonly #oddUntilMs = new Map<string, number>();
   readonly #priorities = new Map<string, number>();
 
   constructor(plan: Plan) {
@@ -50,7 +50,7 @@ export class Simulation {
     this.policies = new PolicyBook(plan.resources);
     this.checks = new Checks(this);
     this.clients = plan.clients.map((planned) => new SimClient(this, planned));
-    this.#oddUntilMs = plan.clients.map(() => 0);
+    for (const { name } of this.clients) this.#oddUntilMs.set(name, 0);
     for (const { ownerId, priority } of plan.activities) this.#priorities.set(ownerId, priority);
   }
 
@@ -110,19 +110,19 @@ export class Simulation {
     return this.plan.weather.find(({ fromMs, toMs }) => fromMs <= nowMs && nowMs < toMs);
   }
 
-  /** The client may be silent from now for this long, so that it may be passed over. */
-  odd(client: SimClient | undefined, forMs: number): void {
+  /** The client, or everybody, may be silent from now for this long, so that it may be passed over. */
+  odd(name: string | undefined, forMs: number): void {
     const untilMs = this.world.nowMs + forMs + 2_500;
-    for (const { planned } of client === undefined ? this.clients : [client])
-      this.#oddUntilMs[planned.index] = Math.max(this.#oddUntilMs[planned.index] ?? 0, untilMs);
+    for (const each of name === undefined ? this.#oddUntilMs.keys() : [name])
+      this.#oddUntilMs.set(each, Math.max(this.#oddUntilMs.get(each) ?? 0, untilMs));
   }
 
   wasHeardSince(ownerId: string, ownerMs: number): boolean {
-    const index = Number(/^c(\d+)\./.exec(ownerId)?.[1]);
+    const name = ownerId.slice(0, ownerId.indexOf('.'));
     const reigning = this.owners.find((owner) => owner.isReady);
     if (reigning === undefined || this.owners.length > 1) return false;
     const sinceMs = this.world.nowMs - (reigning.process.monotonicMs() - ownerMs) * 1.001 - 5;
-    return (this.#oddUntilMs[index] ?? Infinity) < sinceMs;
+    return (this.#oddUntilMs.get(name) ?? Infinity) < sinceMs;
   }
 
   /** Starts everything that the plan has, each at its time. */

@@ -4,13 +4,13 @@
  * enough to look when one begins; and no owner may free what somebody still believes to hold.
  */
 import type { EndedEvent } from '../../../src/engine/effects.ts';
-import type { ClientHold } from '../client-hold.ts';
+import type { Belief } from '../belief.ts';
 import { Violation } from '../violation.ts';
 import type { Grant, GrantBook } from './grant-book.ts';
 
 export class ExclusionChecker {
   readonly #book: GrantBook;
-  readonly #beliefs = new Map<string, Set<ClientHold>>();
+  readonly #beliefs = new Map<string, Set<Belief>>();
   readonly #onTogether: (mode: 'shared' | 'exclusive') => void;
 
   constructor(book: GrantBook, onTogether: (mode: 'shared' | 'exclusive') => void) {
@@ -19,10 +19,10 @@ export class ExclusionChecker {
   }
 
   /** A client begins to believe, or begins again after its deadline. */
-  begins(hold: ClientHold, trueMs: number): void {
+  begins(hold: Belief, trueMs: number): void {
     const believed = this.#believedOf(hold.key);
     believed.add(hold);
-    const counted: { readonly hold: ClientHold; readonly grant: Grant }[] = [];
+    const counted: { readonly hold: Belief; readonly grant: Grant }[] = [];
     const tokens = new Set<number>();
     for (const other of believed) {
       const grant = this.#book.find(other.key, other.token);
@@ -37,11 +37,11 @@ export class ExclusionChecker {
       undefined,
     );
     if (exclusive.length > (newest?.permits ?? 1) || (sharedCount > 0 && exclusive.length > 0)) {
-      const who = counted.map(({ hold: each }) => `${each.client.name} ${each.ownerId} ${each.mode} #${each.token}`);
+      const who = counted.map(({ hold: each }) => `${each.holderName} ${each.ownerId} ${each.mode} #${each.token}`);
       throw new Violation('mutual-exclusion', `${hold.key} is held by ${who.join(' and ')} at once`, [
         hold.key,
         'owner',
-        ...counted.map(({ hold: each }) => `${each.client.name} `),
+        ...counted.map(({ hold: each }) => `${each.holderName} `),
       ]);
     }
     if (sharedCount > 1) this.#onTogether('shared');
@@ -61,13 +61,13 @@ export class ExclusionChecker {
       }
       throw new Violation(
         'mutual-exclusion',
-        `${event.key} #${event.token} was freed (${event.reason}) while ${hold.client.name} believes in it for ${hold.leftMs.toFixed(0)} ms more`,
-        [event.key, 'owner', `${hold.client.name} `],
+        `${event.key} #${event.token} was freed (${event.reason}) while ${hold.holderName} believes in it for ${hold.leftMs.toFixed(0)} ms more`,
+        [event.key, 'owner', `${hold.holderName} `],
       );
     }
   }
 
-  #believedOf(key: string): Set<ClientHold> {
+  #believedOf(key: string): Set<Belief> {
     let beliefs = this.#beliefs.get(key);
     if (beliefs === undefined) this.#beliefs.set(key, (beliefs = new Set()));
     for (const hold of beliefs) if (!hold.isBelieved) beliefs.delete(hold);

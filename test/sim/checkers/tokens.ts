@@ -1,8 +1,14 @@
 /** Tokens only grow, per lock, across everything; one token is one ownership; what was given back is never handed out again. */
-import type { HoldReply } from '../../../src/api/operations.ts';
 import type { LockRecord } from '../../../src/engine/records.ts';
 import { Violation } from '../violation.ts';
 import type { Grant, GrantBook } from './grant-book.ts';
+
+/** A hold as its holder hears of it. */
+export interface ToldHold {
+  readonly key: string;
+  readonly token: number;
+  readonly ownerId: string;
+}
 
 export class TokenChecker {
   readonly #book: GrantBook;
@@ -35,7 +41,7 @@ export class TokenChecker {
     );
   }
 
-  told(reply: HoldReply, askedAtMs: number | undefined): void {
+  told(reply: ToldHold, askedAtMs: number | undefined): void {
     const { key, token, ownerId } = reply;
     const grant = this.#book.find(key, token);
     if (grant === undefined)
