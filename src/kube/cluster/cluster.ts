@@ -36,7 +36,7 @@ export interface ClusterOptions {
   readonly connectionsMax?: number | undefined;
   /** Default 5,000. */
   readonly writeTimeoutMs?: number | undefined;
-  /** Of a read with all its attempts, of a list for each page. Default 10,000. */
+  /** Of a `get`, with all its attempts. Default 10,000. A page of a list is given 30,000. */
   readonly readTimeoutMs?: number | undefined;
   /**
    * Of a call of `authorityLeases`. Default 2,500: a member Lease lives for 6 s and is renewed every 2 s, so that after one call

@@ -76,9 +76,9 @@ export class Connections implements AsyncDisposable {
         },
         onData: (chunk) => listener.onData(chunk),
         onEnd: () => listener.onEnd(),
-        onFailure: (error) => {
+        onFailure: (error, sent) => {
           if (isCertificateFailure(error)) this.#options.credentials.refused();
-          listener.onFailure(error);
+          listener.onFailure(error, sent);
         },
       },
     );

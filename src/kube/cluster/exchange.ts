@@ -15,12 +15,11 @@ export interface ExchangeListener {
   onHead(status: number, headers: IncomingHttpHeaders): void;
   onData(chunk: Buffer): void;
   onEnd(): void;
-  /** Nothing more comes: the connection failed, before or after the request was written to it. */
-  onFailure(error: Error): void;
+  /** Nothing more comes. `sent`: whether any of the request may have been written to the connection that failed. */
+  onFailure(error: Error, sent: boolean): void;
 }
 
-/** The request was given up before it was written to a connection. */
-const NOT_SENT = new Error('given up before it was sent');
+const GIVEN_UP = new Error('the caller gave the request up');
 
 /**
  * One request over HTTP and what comes back. Knows the one fact that decides whether a write without an answer may have
@@ -50,7 +49,7 @@ export class Exchange {
         onResponseStart: (_, status, headers) => this.#hear(() => this.#listener.onHead(status, headers)),
         onResponseData: (_, chunk) => this.#hear(() => this.#listener.onData(chunk)),
         onResponseEnd: () => this.#end(() => this.#listener.onEnd()),
-        onResponseError: (_, error) => this.#end(() => this.#listener.onFailure(error)),
+        onResponseError: (_, error) => this.#end(() => this.#listener.onFailure(error, this.sent)),
       },
     );
   }
@@ -64,7 +63,7 @@ export class Exchange {
   abort(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#controller?.abort(NOT_SENT);
+    this.#controller?.abort(GIVEN_UP);
   }
 
   /** Nothing is read from the socket until `resume`. */
@@ -78,7 +77,7 @@ export class Exchange {
 
   #start(controller: Dispatcher.DispatchController): void {
     // Thrown, the request leaves the queue and the connection stays; a second start would be a repetition nobody asked for.
-    if (this.#over || this.#controller !== undefined) throw NOT_SENT;
+    if (this.#over || this.#controller !== undefined) throw GIVEN_UP;
     this.#controller = controller;
   }
 

@@ -12,6 +12,8 @@ const PAGE_ITEMS_MAX = 500;
 const FIRST_PAGE_ITEMS = 100;
 /** A page is read in one go, which holds everything else up: this much takes some 5 ms. */
 const PAGE_BYTES = 512 * 1024;
+/** A page of a list is given this long, with all its attempts: a server has to read many objects for it. */
+const PAGE_TIMEOUT_MS = 30_000;
 
 /** A list as the server sends it. */
 interface RawList {
@@ -67,7 +69,12 @@ async function readPages(
     let list: RawList;
     let bytes: number;
     try {
-      const answer = await requester.read({ ...call, request: { method: 'GET', path }, signal });
+      const answer = await requester.read({
+        ...call,
+        request: { method: 'GET', path },
+        signal,
+        timeoutMs: PAGE_TIMEOUT_MS,
+      });
       bytes = answer.bytes;
       list = answer.value as RawList;
     } catch (error) {

@@ -11,7 +11,7 @@ import { type CallFacts, type NoAnswer, refused, unanswered, unreadable } from '
 import type { RateLimit } from './rate-limit.ts';
 
 export interface RequesterOptions {
-  readonly connections: Connections;
+  readonly connections: Pick<Connections, 'send' | 'answers' | 'retire' | 'closed'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -19,7 +19,7 @@ export interface RequesterOptions {
   readonly rateLimit: RateLimit | undefined;
   /** A write without an answer for this long has an unknown outcome. */
   readonly writeTimeoutMs: number;
-  /** A read is given up after this, with all its attempts. */
+  /** A read is given up after this, with all its attempts. A single attempt takes at most a third of it. */
   readonly readTimeoutMs: number;
 }
 
@@ -27,6 +27,8 @@ export interface RequesterOptions {
 export interface Call extends CallFacts {
   readonly request: ApiRequest;
   readonly signal?: AbortSignal | undefined;
+  /** Of a read, in place of `readTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface Answer {
@@ -42,6 +44,8 @@ const READ_ATTEMPTS = 3;
 const READ_ATTEMPT_MS_MIN = 500;
 /** Of one answer: an API server's object has 1.5 MiB at most, a page of a list many of them. */
 const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
+/** Requests that were sent, or wait for a connection. */
+const IN_FLIGHT_MAX = 5_000;
 
 /** An answer that was larger than allowed. */
 export class AnswerTooLarge extends StoreError {}
@@ -49,6 +53,7 @@ export class AnswerTooLarge extends StoreError {}
 /** Calls of an API server within bounds of time and rate. A failure is a `StoreError` that says what is known of the outcome. */
 export class Requester {
   readonly #options: RequesterOptions;
+  #inFlight = 0;
 
   constructor(options: RequesterOptions) {
     this.#options = options;
@@ -61,9 +66,10 @@ export class Requester {
 
   /** Again, after a growing and jittered pause, while it can succeed and there is time. */
   async read(call: Call): Promise<Answer> {
-    const { clock, timers, random, readTimeoutMs } = this.#options;
-    const deadlineMs = clock.monotonicMs() + readTimeoutMs;
-    const attemptMs = Math.max(READ_ATTEMPT_MS_MIN, readTimeoutMs / READ_ATTEMPTS);
+    const { clock, timers, random } = this.#options;
+    const { timeoutMs = this.#options.readTimeoutMs } = call;
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    const attemptMs = Math.max(READ_ATTEMPT_MS_MIN, timeoutMs / READ_ATTEMPTS);
     for (let failures = 1; ; failures++) {
       const restMs = deadlineMs - clock.monotonicMs();
       try {
@@ -88,7 +94,13 @@ export class Requester {
       if (turn !== 'turn') throw unanswered(call, turn === 'aborted' ? 'aborted' : 'overload', false);
       restMs = Math.min(timeoutMs, turnWithinMs - (clock.monotonicMs() - startedMs));
     }
-    return this.#exchange(call, restMs);
+    if (this.#inFlight >= IN_FLIGHT_MAX) throw unanswered(call, 'overload', false);
+    this.#inFlight++;
+    try {
+      return await this.#exchange(call, restMs);
+    } finally {
+      this.#inFlight--;
+    }
   }
 
   #exchange(call: Call, timeoutMs: number): Promise<Answer> {
@@ -108,18 +120,17 @@ export class Requester {
         timer[Symbol.dispose]();
         listener?.[Symbol.dispose]();
       };
-      const fail = (why: NoAnswer, cause?: unknown) => {
+      const fail = (why: NoAnswer, sent: boolean, cause?: unknown) => {
         if (over) return;
         finish();
-        const sent = exchange?.sent ?? false;
         exchange?.abort();
         // In all that time nothing came on any connection: do not trust the others either.
-        if (why === 'timeout' && sent && connections.answers === answers) connections.retire();
+        if (why === 'timeout' && exchange !== undefined && connections.answers === answers) connections.retire();
         const error = unanswered(call, connections.closed ? 'closed' : why, sent, cause);
         reject(why === 'tooLarge' ? new AnswerTooLarge(error.outcome, error.message, { retryable: false }) : error);
       };
-      const timer = timers.after(timeoutMs, () => fail('timeout'));
-      const listener = call.signal && onAbort(call.signal, () => fail('aborted'));
+      const timer = timers.after(timeoutMs, () => fail('timeout', exchange?.sent ?? false));
+      const listener = call.signal && onAbort(call.signal, () => fail('aborted', exchange?.sent ?? false));
 
       connections
         .send(call.request, {
@@ -129,7 +140,7 @@ export class Requester {
           },
           onData: (chunk) => {
             bytes += chunk.length;
-            if (bytes > ANSWER_BYTES_MAX) fail('tooLarge');
+            if (bytes > ANSWER_BYTES_MAX) fail('tooLarge', true);
             else chunks.push(chunk);
           },
           onEnd: () => {
@@ -147,15 +158,14 @@ export class Requester {
               reject(unreadable(call, status, error));
             }
           },
-          onFailure: (error) => fail('connection', error),
+          onFailure: (error, sent) => fail('connection', sent, error),
         })
-        .then(
-          (started) => {
-            exchange = started;
-            if (over) started.abort();
-          },
-          (error: unknown) => fail(connections.closed ? 'closed' : 'credentials', error),
-        );
+        .then((started) => {
+          exchange = started;
+          if (over) started.abort();
+          return started;
+        })
+        .catch((error: unknown) => fail(connections.closed ? 'closed' : 'credentials', false, error));
     });
   }
 }

@@ -129,7 +129,8 @@ export class WatchStream implements Disposable {
         if (this.#over) return;
       }
     } catch (error) {
-      this.#end('ended', `what the server sent cannot be read: ${error instanceof Error ? error.message : error}`);
+      const message = error instanceof Error ? error.message : String(error);
+      this.#end('ended', `what the server sent cannot be read: ${message}`);
       return;
     }
     this.#yieldTurn(chunk.length);
