@@ -106,11 +106,24 @@ export class LockServer implements AsyncDisposable {
     };
   }
 
-  /** Joins as a member and takes all shards. Rejects if that is refused for sure (layout, clock, damaged record). */
+  /** A server that owns nothing yet, and does nothing before `serve`. */
+  static create(options: LockServerOptions): LockServer {
+    return new LockServer(options);
+  }
+
+  /** A server that owns all shards: `create`, then `serve`. */
   static async start(options: LockServerOptions): Promise<LockServer> {
-    const server = new LockServer(options);
-    await server.#ownership.start();
+    const server = LockServer.create(options);
+    await server.serve();
     return server;
+  }
+
+  /**
+   * Joins as a member and takes all shards; to be called once. Waits while another replica owns them. Resolves when this one does,
+   * or is disposed before. Rejects if that is refused for sure (layout, clock, damaged record).
+   */
+  serve(): Promise<void> {
+    return this.#ownership.start();
   }
 
   /** A session in this process. `principal` is its authenticated identity. */
