@@ -145,7 +145,11 @@ describe('discovery', () => {
     expect(await ask(path)).toMatchObject({ status: 200, body: { kind } });
   });
 
-  test.each(['/api/v2', '/apis/apps/v1/deployments', '/nothing', `${LOCKS}/a/scale`, '/%zz', '/api/v1/pods'])(
+  test.each(['/apis/apps/v1/deployments', '/nothing', '/%zz', '///x'])('%s is no page', async (path) => {
+    expect(await ask(path)).toMatchObject({ status: 404, body: '404 page not found\n' });
+  });
+
+  test.each(['/api/v2', `${LOCKS}/a/scale`, '/api/v1/pods', '/apis/coordination.k8s.io/v1/things'])(
     '%s is not there',
     async (path) => {
       expect(await ask(path)).toMatchObject({ status: 404, body: { kind: 'Status', reason: 'NotFound', code: 404 } });
@@ -168,6 +172,7 @@ describe('requests', () => {
     expect({ status, reason: body.reason }).toEqual({ status: 422, reason: 'Invalid' });
     expect(body.details).toMatchObject({ name: 'a', group: 'lockkeeper.dev', kind: 'DistributedLock' });
     expect(body.details.causes.map(({ field }: { field: string }) => field).sort()).toEqual([
+      '<nil>',
       'spec.fairness',
       'spec.permits',
     ]);
@@ -180,14 +185,13 @@ describe('requests', () => {
     ['another media type', LOCKS, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x' }, 415],
     ['a body of more than 3 MiB', LOCKS, { method: 'POST', headers: json, body: 'x'.repeat(3 * 1024 * 1024 + 1) }, 413],
     ['an object without a kind', LOCKS, { method: 'POST', headers: json, body: '{"metadata":{"name":"a"}}' }, 400],
-    ['a path of slashes', '///x', {}, 404],
     ['a patch without a media type', `${LOCKS}/a`, { method: 'PATCH', body: '{}' }, 415],
     ['a method that is none', LOCKS, { method: 'PROPFIND' }, 405],
     ['a POST to a name', `${LOCKS}/a`, { method: 'POST', headers: json, body: lock('a') }, 405],
     ['a dry run of something', `${LOCKS}?dryRun=Some`, { method: 'POST', headers: json, body: lock('a') }, 422],
     ['an answer in XML', LOCKS, { headers: { accept: 'application/xml' } }, 406],
     ['a limit that is no number', `${LOCKS}?limit=x`, {}, 400],
-    ['a PUT without a version', `${LOCKS}/a`, { method: 'PUT', headers: json, body: lock('a') }, 422],
+    ['a PUT of nothing', `${LOCKS}/a`, { method: 'PUT', headers: json, body: lock('a') }, 404],
     [
       'another namespace',
       LOCKS,
@@ -196,6 +200,23 @@ describe('requests', () => {
     ],
   ])('%s is refused', async (_what, path, options, status) => {
     expect(await ask(path, options)).toMatchObject({ status, body: { kind: 'Status', code: status } });
+  });
+
+  test('a PUT must name the version that it replaces, and need not repeat the namespace', async () => {
+    const { body } = await post('a');
+    const replace = (metadata: object) =>
+      ask(`${LOCKS}/a`, {
+        method: 'PUT',
+        headers: json,
+        body: JSON.stringify({ ...JSON.parse(lock('a')), metadata: { name: 'a', ...metadata } }),
+      });
+    expect(await replace({})).toMatchObject({ status: 422 });
+    const { resourceVersion } = body.metadata;
+    expect(await replace({ resourceVersion, labels: { a: 'b' } })).toMatchObject({
+      status: 200,
+      body: { metadata: { namespace: 'default' } },
+    });
+    expect(await replace({ resourceVersion })).toMatchObject({ status: 409 });
   });
 
   test('a deletion answers with a Status that names the life it ended', async () => {

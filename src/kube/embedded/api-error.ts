@@ -13,16 +13,22 @@ export interface ApiErrorDetails {
   readonly group?: string | undefined;
   readonly kind?: string | undefined;
   readonly uid?: string | undefined;
-  readonly causes?: readonly Cause[] | undefined;
+  readonly causes?: readonly (Omit<Cause, 'field'> & Partial<Cause>)[] | undefined;
+}
+
+/** A cause as most rules tell it. */
+export function invalidCause(field: string, value: unknown, why: string): Cause {
+  return { reason: 'FieldValueInvalid', field, message: `Invalid value: ${JSON.stringify(value)}: ${why}` };
 }
 
 /** A refusal with what an API server says about it: `reason` and `details` of its Status. */
 export class ApiError extends StoreError {
   readonly code: number;
   readonly reason: string;
-  readonly details: ApiErrorDetails;
+  /** `undefined` for none, which is not the same to a client as empty ones. */
+  readonly details: ApiErrorDetails | undefined;
 
-  constructor(code: number, reason: string, message: string, details: ApiErrorDetails = {}) {
+  constructor(code: number, reason: string, message: string, details?: ApiErrorDetails) {
     super(outcomeOf(code), message, { httpStatus: code, retryable: code === 429 });
     this.code = code;
     this.reason = reason;
@@ -51,8 +57,9 @@ export function notFound(type: ResourceType, name: string): ApiError {
   });
 }
 
-export function alreadyExists(type: ResourceType, name: string): ApiError {
-  return new ApiError(409, 'AlreadyExists', `${qualifiedPlural(type)} "${name}" already exists`, {
+export function alreadyExists(type: ResourceType, name: string, isBeingDeleted = false): ApiError {
+  const message = `${isBeingDeleted ? 'object is being deleted: ' : ''}${qualifiedPlural(type)} "${name}" already exists`;
+  return new ApiError(409, 'AlreadyExists', message, {
     name,
     group: type.group,
     kind: type.plural,
@@ -68,7 +75,8 @@ export function conflict(
   return new ApiError(409, 'Conflict', message, { name, group: type.group, kind: type.plural });
 }
 
-export function invalid(type: ResourceType, name: string, causes: readonly Cause[]): ApiError {
+/** Of the kind of an object, or of the options of a request. */
+export function invalid(type: Pick<ResourceType, 'group' | 'kind'>, name: string, causes: readonly Cause[]): ApiError {
   const told = causes.map(({ field, message }) => `${field}: ${message}`);
   const subject = type.group === '' ? type.kind : `${type.kind}.${type.group}`;
   const text = told.length === 1 ? told[0] : `[${told.join(', ')}]`;
@@ -77,6 +85,17 @@ export function invalid(type: ResourceType, name: string, causes: readonly Cause
     group: type.group,
     kind: type.kind,
     causes,
+  });
+}
+
+/** What an API server says where the path or the patch is all that it knows. */
+export function generic(code: number, reason: string, message: string): ApiError {
+  return new ApiError(code, reason, message, {});
+}
+
+export function tooLargeVersion(version: string, newest: string): ApiError {
+  return new ApiError(504, 'Timeout', `Timeout: Too large resource version: ${version}, current: ${newest}`, {
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
   });
 }
 

@@ -11,7 +11,9 @@ export interface Column {
   readonly description: string;
   /** 0 is always shown, above it only with `-o wide`. */
   readonly priority: number;
-  /** The cell; `undefined` is shown as nothing. A date is given as RFC 3339 and shown as the time since then. */
+  /** The cell is a moment, in RFC 3339, and shown as the time since then; so is every date. */
+  readonly isAge?: boolean | undefined;
+  /** `undefined` is shown as nothing. */
   readonly cellOf: (object: StoredObject) => unknown;
 }
 
@@ -35,7 +37,9 @@ export interface ApiResource {
   /** What a field selector may name, besides `metadata.name` and `metadata.namespace`. */
   readonly selectableFields: readonly string[];
   readonly fieldValues: (object: StoredObject) => FieldValues;
-  readonly nameProblem: (name: string) => string | undefined;
+  readonly nameProblems: (name: string) => readonly string[];
+  /** A PUT of a name that is not there creates it. */
+  readonly createdByPut: boolean;
   /** What the schema cannot say. */
   readonly moreCauses: (object: KubeObject) => readonly Cause[];
 }

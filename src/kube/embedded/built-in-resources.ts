@@ -1,9 +1,10 @@
 import { EVENTS, LEASES, NAMESPACES, type StoredObject } from '../kube-object.ts';
 import { type Lease, isMicroTime } from '../lease.ts';
-import type { Cause } from './api-error.ts';
-import { AGE_COLUMN, type ApiResource, type Column, NAME_COLUMN } from './api-resource.ts';
+import { type Cause, badRequest, invalidCause } from './api-error.ts';
+import { type ApiResource, type Column, NAME_COLUMN } from './api-resource.ts';
 import { objectOf, textOf } from './json.ts';
-import { METADATA_SCHEMA, labelProblem, subdomainProblem } from './metadata-rules.ts';
+import { METADATA_SCHEMA } from './metadata-rules.ts';
+import { labelProblems, subdomainProblems } from './names.ts';
 import type { Schema } from './schema.ts';
 
 const text = (description: string): Schema => ({ type: 'string', description });
@@ -20,6 +21,10 @@ const column = (name: string, description: string, cellOf: Column['cellOf'], mor
   cellOf,
   ...more,
 });
+/** Built-in kinds show times as texts, custom ones as dates. */
+const AGE = column('Age', 'The time since the object was created.', ({ metadata }) => metadata.creationTimestamp, {
+  isAge: true,
+});
 const plain = {
   categories: [],
   builtIn: true,
@@ -28,7 +33,8 @@ const plain = {
   unconditionalUpdate: false,
   selectableFields: [],
   fieldValues: () => ({}),
-  nameProblem: subdomainProblem,
+  nameProblems: subdomainProblems,
+  createdByPut: false,
   moreCauses: () => [],
 } as const;
 
@@ -37,10 +43,12 @@ const leases: ApiResource = {
   type: LEASES,
   singular: 'lease',
   shortNames: [],
+  createdByPut: true,
   schema: objectSchema('Lease defines a lease concept.', {
     spec: {
       type: 'object',
       description: 'Who holds, since when, for how long.',
+      default: {},
       properties: {
         holderIdentity: text('Who holds the lease.'),
         leaseDurationSeconds: {
@@ -58,8 +66,8 @@ const leases: ApiResource = {
   }),
   columns: [
     NAME_COLUMN,
-    column('Holder', 'Who holds the lease.', (object) => objectOf(object['spec'])['holderIdentity']),
-    AGE_COLUMN,
+    column('Holder', 'Who holds the lease.', (object) => objectOf(object['spec'])['holderIdentity'] ?? ''),
+    AGE,
   ],
   moreCauses: ({ spec }) => leaseCauses(objectOf(spec)),
 };
@@ -67,11 +75,7 @@ const leases: ApiResource = {
 function leaseCauses(spec: Lease['spec']): readonly Cause[] {
   const causes: Cause[] = [];
   const invalid = (field: string, value: unknown, why: string) =>
-    causes.push({
-      reason: 'FieldValueInvalid',
-      field: `spec.${field}`,
-      message: `Invalid value: ${JSON.stringify(value)}: ${why}`,
-    });
+    causes.push(invalidCause(`spec.${field}`, value, why));
   const { leaseDurationSeconds, leaseTransitions } = spec;
   if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0)
     invalid('leaseDurationSeconds', leaseDurationSeconds, 'must be greater than 0');
@@ -79,7 +83,10 @@ function leaseCauses(spec: Lease['spec']): readonly Cause[] {
     invalid('leaseTransitions', leaseTransitions, 'must be greater than or equal to 0');
   for (const field of ['acquireTime', 'renewTime'] as const) {
     const time = spec[field];
-    if (time !== undefined && !isMicroTime(time)) invalid(field, time, 'must be RFC 3339 with six digits of a second');
+    if (time !== undefined && !isMicroTime(time)) {
+      const problem = `spec.${field}: ${JSON.stringify(time)} must be RFC 3339 with six digits of a second`;
+      throw badRequest(`Lease in version "v1" cannot be handled as a Lease: ${problem}`);
+    }
   }
   return causes;
 }
@@ -91,7 +98,7 @@ const namespaces: ApiResource = {
   shortNames: ['ns'],
   hasStatus: true,
   unconditionalUpdate: true,
-  nameProblem: labelProblem,
+  nameProblems: labelProblems,
   schema: objectSchema('Namespace provides a scope for Names.', {
     spec: { type: 'object', properties: { finalizers: { type: 'array', items: { type: 'string' } } } },
     status: {
@@ -105,7 +112,7 @@ const namespaces: ApiResource = {
   columns: [
     NAME_COLUMN,
     column('Status', 'Active or Terminating.', (object) => objectOf(object['status'])['phase']),
-    AGE_COLUMN,
+    AGE,
   ],
   selectableFields: ['status.phase'],
   fieldValues: (object) => ({ 'status.phase': textOf(objectOf(object['status'])['phase']) ?? '' }),
@@ -130,38 +137,39 @@ const events: ApiResource = {
   ...plain,
   type: EVENTS,
   singular: 'event',
+  createdByPut: true,
   shortNames: ['ev'],
   unconditionalUpdate: true,
   moreCauses: (object) => {
     const namespace = textOf(objectOf(object['involvedObject'])['namespace']) ?? '';
     if (namespace === '' || namespace === object.metadata.namespace) return [];
-    const message = `Invalid value: ${JSON.stringify(namespace)}: does not match event.namespace`;
-    return [{ reason: 'FieldValueInvalid', field: 'involvedObject.namespace', message }];
+    return [invalidCause('involvedObject.namespace', namespace, 'does not match event.namespace')];
   },
   schema: objectSchema('Event is a report of an event somewhere in the cluster.', {
-    involvedObject: reference,
+    involvedObject: { ...reference, default: {} },
     reason: text('Why, in one word.'),
     message: text('What happened.'),
-    source: { type: 'object', properties: { component: { type: 'string' }, host: { type: 'string' } } },
-    firstTimestamp: { type: 'string', nullable: true },
-    lastTimestamp: { type: 'string', nullable: true },
+    source: { type: 'object', default: {}, properties: { component: { type: 'string' }, host: { type: 'string' } } },
+    firstTimestamp: { type: 'string', nullable: true, default: null },
+    lastTimestamp: { type: 'string', nullable: true, default: null },
     count: { type: 'integer', format: 'int32' },
     type: text('Normal or Warning.'),
-    eventTime: { type: 'string', nullable: true },
+    eventTime: { type: 'string', nullable: true, default: null },
     series: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
     action: { type: 'string' },
     related: reference,
-    reportingComponent: { type: 'string' },
-    reportingInstance: { type: 'string' },
+    reportingComponent: { type: 'string', default: '' },
+    reportingInstance: { type: 'string', default: '' },
   }),
   columns: [
-    column('Last Seen', 'When it happened last.', lastSeen, { type: 'date' }),
+    column('Last Seen', 'When it happened last.', lastSeen, { isAge: true }),
     column('Type', 'Normal or Warning.', (object) => object['type']),
     column('Reason', 'Why, in one word.', (object) => object['reason']),
     column('Object', 'What it is about.', (object) => {
       const { kind, name } = involved(object);
       return `${(textOf(kind) ?? '').toLowerCase()}/${textOf(name) ?? ''}`;
     }),
+    column('Subobject', 'Which part of it.', (object) => textOf(involved(object)['fieldPath']) ?? '', { priority: 1 }),
     column(
       'Source',
       'Who reported it.',
@@ -173,10 +181,10 @@ const events: ApiResource = {
     ),
     column('Message', 'What happened.', (object) => (textOf(object['message']) ?? '').trim()),
     column('First Seen', 'When it happened first.', (object) => object['firstTimestamp'] ?? lastSeen(object), {
-      type: 'date',
+      isAge: true,
       priority: 1,
     }),
-    column('Count', 'How often it happened.', (object) => object['count'] ?? 1, { type: 'integer', priority: 1 }),
+    column('Count', 'How often it happened.', (object) => object['count'] ?? 1, { priority: 1 }),
     { ...NAME_COLUMN, priority: 1 },
   ],
   selectableFields: [

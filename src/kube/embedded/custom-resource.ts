@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import type { StoredObject } from '../kube-object.ts';
 import { AGE_COLUMN, type ApiResource, type Column, NAME_COLUMN } from './api-resource.ts';
 import { jsonPath } from './json-path.ts';
-import { METADATA_SCHEMA, subdomainProblem } from './metadata-rules.ts';
+import { METADATA_SCHEMA } from './metadata-rules.ts';
+import { subdomainProblems } from './names.ts';
 import type { Schema } from './schema.ts';
 
 /** What is read of a CustomResourceDefinition of apiextensions.k8s.io/v1. */
@@ -65,7 +67,7 @@ export function customResource(definition: unknown): ApiResource {
         ...schema.properties,
         apiVersion: { type: 'string', description: 'Group and version of the kind.' },
         kind: { type: 'string', description: 'Kind of the object.' },
-        metadata: METADATA_SCHEMA,
+        metadata: metadataSchemaOf(schema),
       },
     },
     builtIn: false,
@@ -76,9 +78,17 @@ export function customResource(definition: unknown): ApiResource {
     selectableFields: fields.map(({ name }) => name),
     fieldValues: (object) =>
       Object.fromEntries(fields.map(({ name, valueOf }) => [name, fieldText(valueOf(object)[0])])),
-    nameProblem: subdomainProblem,
+    nameProblems: subdomainProblems,
+    createdByPut: false,
     moreCauses: () => [],
   };
+}
+
+/** A definition may say something about the name, and about nothing else in the metadata. */
+function metadataSchemaOf({ properties }: Schema): Schema {
+  const { name } = properties?.['metadata']?.properties ?? {};
+  const known = METADATA_SCHEMA.properties;
+  return { ...METADATA_SCHEMA, properties: { ...known, name: { ...known?.['name'], ...name } } };
 }
 
 /** How a field selector compares it: texts, numbers and booleans; what is absent is empty. */
@@ -89,5 +99,10 @@ function fieldText(value: unknown): string {
 function columnOf(column: Omit<Column, 'cellOf'> & { readonly jsonPath: string }): Column {
   const { jsonPath: path, ...rest } = column;
   const valueOf = jsonPath(path);
-  return { ...rest, cellOf: (object) => valueOf(object)[0] };
+  const cellOf = (object: StoredObject) => {
+    const value = valueOf(object)[0];
+    const isText = rest.type !== 'string' || value === undefined || value === null || typeof value === 'string';
+    return isText ? value : JSON.stringify(value);
+  };
+  return { ...rest, cellOf };
 }

@@ -4,7 +4,7 @@ import { EVENTS, type KubeObject, NAMESPACES, type ResourceType, type StoredObje
 import { formatTime } from '../lease.ts';
 import type { CallOptions, LeaseStore } from '../lease-store.ts';
 import type { ObjectEvent, ObjectList, ObjectQuery, ObjectStore } from '../object-store.ts';
-import { ApiError, alreadyExists, expired, notFound } from './api-error.ts';
+import { ApiError, alreadyExists, expired, notFound, tooLargeVersion } from './api-error.ts';
 import type { ApiResource } from './api-resource.ts';
 import { BUILT_IN_RESOURCES } from './built-in-resources.ts';
 import { customResource } from './custom-resource.ts';
@@ -83,12 +83,20 @@ export class EmbeddedStore implements ObjectStore, Disposable {
     assertNotAborted(options.signal);
     await this.#expireEvents(type);
     const position = query.continueToken === undefined ? undefined : readContinue(query.continueToken);
-    const version = position?.resourceVersion ?? query.exactVersion ?? this.#log.resourceVersion;
-    const objects = version === this.#log.resourceVersion ? this.#log.all(type) : this.#log.at(type, numberOf(version));
+    const newest = this.#log.resourceVersion;
+    const needed = query.notOlderThan ?? query.exactVersion ?? newest;
+    if (numberOf(needed) > numberOf(newest)) throw tooLargeVersion(needed, newest);
+    const version = position?.resourceVersion ?? query.exactVersion ?? newest;
+    const objects = version === newest ? this.#log.all(type) : this.#log.at(type, numberOf(version));
     if (objects === undefined)
       throw expired(`The version ${version} is not in the history of this server: list again from the beginning.`);
     const matching = [...objects.values()].filter(this.#matcherOf(type, query));
-    return pageOf(matching, version, query.limit, position);
+    const page = pageOf(matching, version, query.limit, position);
+    const isSelected = Boolean(query.labelSelector) || Boolean(query.fieldSelector);
+    if (!isSelected) return page;
+    // Of a selection a server does not count the rest.
+    const { remainingItemCount: _count, ...selected } = page;
+    return selected;
   }
 
   create(type: ResourceType, object: KubeObject, options: WriteOptions = {}): Promise<StoredObject> {
@@ -136,6 +144,19 @@ export class EmbeddedStore implements ObjectStore, Disposable {
     });
   }
 
+  /** Replaces an object, or creates it: what a PUT is for some built-in kinds. A version that it names is then of no account. */
+  async replace(
+    type: ResourceType,
+    object: KubeObject,
+    options: WriteOptions = {},
+  ): Promise<{ readonly object: StoredObject; readonly created: boolean }> {
+    const resource = this.#resource(type);
+    const { resourceVersion: _none, ...metadata } = object.metadata;
+    return this.#createOr(resource, { ...object, metadata }, options, (draft, current) =>
+      this.#decideUpdate(draft, resource, current, object, options),
+    );
+  }
+
   /** Creates the object, or merges it into the one that is there. */
   async apply(
     type: ResourceType,
@@ -143,15 +164,9 @@ export class EmbeddedStore implements ObjectStore, Disposable {
     options: WriteOptions = {},
   ): Promise<{ readonly object: StoredObject; readonly created: boolean }> {
     const resource = this.#resource(type);
-    let created = false;
-    const applied = await this.#write(resource, options, (draft) => {
-      const namespace = namespaceToCreate(resource, object, options.namespace);
-      const current = draft.find(type, keyOfName(namespace, object.metadata.name));
-      created = current === undefined;
-      if (current === undefined) return this.#decideCreation(draft, resource, object, options);
-      return this.#decideUpdate(draft, resource, current, mergePatch(current, object), options);
-    });
-    return { object: applied, created };
+    return this.#createOr(resource, object, options, (draft, current) =>
+      this.#decideUpdate(draft, resource, current, mergePatch(current, object), options),
+    );
   }
 
   async delete(
@@ -218,6 +233,22 @@ export class EmbeddedStore implements ObjectStore, Disposable {
     });
   }
 
+  async #createOr(
+    resource: ApiResource,
+    object: KubeObject,
+    options: WriteOptions,
+    update: (draft: Draft, current: StoredObject) => StoredObject,
+  ): Promise<{ readonly object: StoredObject; readonly created: boolean }> {
+    let created = false;
+    const written = await this.#write(resource, options, (draft) => {
+      const namespace = namespaceToCreate(resource, object, options.namespace);
+      const current = draft.find(resource.type, keyOfName(namespace, object.metadata.name));
+      created = current === undefined;
+      return current === undefined ? this.#decideCreation(draft, resource, object, options) : update(draft, current);
+    });
+    return { object: written, created };
+  }
+
   #decideCreation(draft: Draft, resource: ApiResource, proposed: unknown, options: WriteOptions): StoredObject {
     const { type } = resource;
     const given = objectOf(proposed);
@@ -225,7 +256,8 @@ export class EmbeddedStore implements ObjectStore, Disposable {
     const namespace = namespaceToCreate(resource, given, options.namespace);
     const metadata = { ...objectOf(given['metadata']), name, ...(namespace === undefined ? {} : { namespace }) };
     const created = createdObject(resource, { ...given, metadata }, options.onUnknownFields);
-    if (draft.find(type, keyOfName(namespace, name)) !== undefined) throw alreadyExists(type, name);
+    const existing = draft.find(type, keyOfName(namespace, name));
+    if (existing !== undefined) throw alreadyExists(type, name, existing.metadata.deletionTimestamp !== undefined);
     const completed = type === NAMESPACES ? this.#namespaces.completed(created) : created;
     const generation = resource.hasGeneration ? { generation: 1 } : {};
     if (options.dryRun === true) return storedObject(completed, { ...this.#serverFields(''), ...generation });
@@ -244,14 +276,19 @@ export class EmbeddedStore implements ObjectStore, Disposable {
   ): StoredObject {
     const updated = updatedObject(resource, current, proposed, options.subresource, options.onUnknownFields);
     if (updated === current || options.dryRun === true) return updated;
+    const { deletionTimestamp, finalizers = [] } = updated.metadata;
+    if (deletionTimestamp !== undefined && finalizers.length === 0) {
+      // The write ends the object and is never stored: watches see its last stored state go, the caller what it sent.
+      this.#end(draft, resource, current);
+      return storedObject(updated, {});
+    }
     const object = storedObject(updated, { resourceVersion: draft.nextVersion() });
-    draft.record({ type: 'MODIFIED', resource: resource.type, object, previous: current });
-    const isLast = object.metadata.deletionTimestamp !== undefined && (object.metadata.finalizers ?? []).length === 0;
-    return isLast ? this.#remove(draft, resource, object) : object;
+    return draft.record({ type: 'MODIFIED', resource: resource.type, object, previous: current });
   }
 
   /** Takes an object away, or marks it if finalizers keep it. Answers its last state. */
-  #remove(draft: Draft, { type, hasGeneration }: ApiResource, current: StoredObject): StoredObject {
+  #remove(draft: Draft, resource: ApiResource, current: StoredObject): StoredObject {
+    const { type, hasGeneration } = resource;
     const { finalizers = [], deletionTimestamp, generation } = current.metadata;
     if (finalizers.length > 0) {
       if (deletionTimestamp !== undefined) return current;
@@ -263,6 +300,10 @@ export class EmbeddedStore implements ObjectStore, Disposable {
       });
       return draft.record({ type: 'MODIFIED', resource: type, object: marked, previous: current });
     }
+    return this.#end(draft, resource, current);
+  }
+
+  #end(draft: Draft, { type }: ApiResource, current: StoredObject): StoredObject {
     const object = storedObject(current, { resourceVersion: draft.nextVersion() });
     draft.record({ type: 'DELETED', resource: type, object, previous: current });
     if (object.metadata.namespace !== undefined) this.#namespaces.settle(draft, object.metadata.namespace);

@@ -1,4 +1,4 @@
-import { ApiError, badRequest } from './api-error.ts';
+import { ApiError, badRequest, generic } from './api-error.ts';
 import { isEqual, isObject } from './json.ts';
 
 /** More operations than an API server takes in one patch. */
@@ -106,5 +106,5 @@ function missing(path: readonly string[]): ApiError {
 }
 
 function unfit(why: string): ApiError {
-  return new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request: ${why}`);
+  return generic(422, 'Invalid', `the server rejected our request due to an error in our request: ${why}`);
 }

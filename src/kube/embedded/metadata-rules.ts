@@ -1,7 +1,7 @@
-import { DNS_LABEL, DNS_SUBDOMAIN, isQualifiedName, isLabelValue } from './names.ts';
+import { labelKeyProblems, labelValueProblems, qualifiedNameProblems } from './names.ts';
 import { ANNOTATION_BYTES_MAX } from '../lease.ts';
-import type { Cause } from './api-error.ts';
-import { isObject } from './json.ts';
+import { type Cause, invalidCause } from './api-error.ts';
+import { objectOf } from './json.ts';
 import type { Schema } from './schema.ts';
 
 const texts: Schema = { type: 'object', additionalProperties: { type: 'string' } };
@@ -36,7 +36,6 @@ export const METADATA_SCHEMA: Schema = {
       description: 'Objects that this one belongs to.',
       items: {
         type: 'object',
-        required: ['apiVersion', 'kind', 'name', 'uid'],
         properties: {
           apiVersion: { type: 'string' },
           kind: { type: 'string' },
@@ -55,41 +54,39 @@ export const METADATA_SCHEMA: Schema = {
   },
 };
 
-/** What is wrong with labels, annotations and finalizers whose types are right. */
+/** What is wrong with labels, annotations, finalizers and owners whose types are right. */
 export function metadataCauses(metadata: Readonly<Record<string, unknown>>): readonly Cause[] {
   const causes: Cause[] = [];
-  const invalid = (field: string, value: unknown, why: string) =>
-    causes.push({ reason: 'FieldValueInvalid', field, message: `Invalid value: ${JSON.stringify(value)}: ${why}` });
-  for (const [key, value] of Object.entries(isObject(metadata['labels']) ? metadata['labels'] : {})) {
-    if (!isQualifiedName(key)) invalid('metadata.labels', key, QUALIFIED_NAME_RULE);
-    if (typeof value === 'string' && !isLabelValue(value)) invalid('metadata.labels', value, LABEL_VALUE_RULE);
+  const told = (field: string, value: unknown, problems: readonly string[]) =>
+    causes.push(...problems.map((why) => invalidCause(field, value, why)));
+  for (const [key, value] of Object.entries(objectOf(metadata['labels']))) {
+    told('metadata.labels', key, labelKeyProblems(key));
+    told('metadata.labels', value, labelValueProblems(String(value)));
   }
   let bytes = 0;
-  for (const [key, value] of Object.entries(isObject(metadata['annotations']) ? metadata['annotations'] : {})) {
-    if (!isQualifiedName(key.toLowerCase())) invalid('metadata.annotations', key, QUALIFIED_NAME_RULE);
+  for (const [key, value] of Object.entries(objectOf(metadata['annotations']))) {
+    told('metadata.annotations', key, qualifiedNameProblems(key.toLowerCase()));
     bytes += Buffer.byteLength(key) + Buffer.byteLength(String(value));
   }
   if (bytes > ANNOTATION_BYTES_MAX) {
     const message = `Too long: may not be more than ${ANNOTATION_BYTES_MAX} bytes`;
     causes.push({ reason: 'FieldValueTooLong', field: 'metadata.annotations', message });
   }
-  const finalizers = Array.isArray(metadata['finalizers']) ? (metadata['finalizers'] as unknown[]) : [];
-  for (const [index, finalizer] of finalizers.entries())
-    if (!isQualifiedName(String(finalizer))) invalid(`metadata.finalizers[${index}]`, finalizer, QUALIFIED_NAME_RULE);
+  for (const owner of listOf(metadata['ownerReferences']).map(objectOf))
+    for (const [field, why] of OWNER_FIELDS)
+      told(`metadata.ownerReferences.${field}`, '', (owner[field] ?? '') === '' ? [why] : []);
+  for (const finalizer of listOf(metadata['finalizers']))
+    told('metadata.finalizers', finalizer, qualifiedNameProblems(String(finalizer)));
   return causes;
 }
 
-const QUALIFIED_NAME_RULE =
-  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character, at most 63 of them, with an optional DNS subdomain prefix and '/'";
-const LABEL_VALUE_RULE =
-  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character, at most 63 of them";
+const OWNER_FIELDS = [
+  ['apiVersion', 'version must not be empty'],
+  ['kind', 'must not be empty'],
+  ['name', 'must not be empty'],
+  ['uid', 'must not be empty'],
+] as const;
 
-export function subdomainProblem(name: string): string | undefined {
-  if (name.length <= 253 && DNS_SUBDOMAIN.test(name)) return undefined;
-  return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character, at most 253 of them";
-}
-
-export function labelProblem(name: string): string | undefined {
-  if (name.length <= 63 && DNS_LABEL.test(name)) return undefined;
-  return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character, at most 63 of them";
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }

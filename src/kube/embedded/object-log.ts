@@ -167,7 +167,7 @@ export class ObjectLog implements Disposable {
     });
     const listener = signal && onAbort(signal, () => stop[Symbol.dispose]());
     if (from < historyFloor || from > this.#version) {
-      const message = `too old resource version: ${from} (${historyFloor}): it is outside the history ${historyFloor} to ${this.#version}: list again.`;
+      const message = `too old resource version: ${from} (${historyFloor})`;
       watch.push({ type: 'ERROR', code: 'expired', message });
       return stop;
     }

@@ -1,8 +1,9 @@
 import type { KubeMetadata, KubeObject, StoredObject } from '../kube-object.ts';
-import { ApiError, type Cause, badRequest, conflict, invalid } from './api-error.ts';
+import { ApiError, type Cause, badRequest, conflict, invalid, invalidCause } from './api-error.ts';
 import type { ApiResource } from './api-resource.ts';
 import { type JsonObject, frozenCopy, isEqual, isObject, objectOf, textOf } from './json.ts';
-import { metadataCauses } from './metadata-rules.ts';
+import { mayHaveRules, ruleCauses } from './cel-rules.ts';
+import { METADATA_SCHEMA, metadataCauses } from './metadata-rules.ts';
 import { prune, withDefaults } from './schema-shape.ts';
 import { schemaCauses } from './schema-validate.ts';
 
@@ -36,7 +37,7 @@ export function createdObject(resource: ApiResource, proposed: unknown, onUnknow
   const { status, ...rest } = shaped;
   const object = (resource.hasStatus ? rest : { ...rest, ...(status === undefined ? {} : { status }) }) as KubeObject;
   const created = { ...object, metadata: withoutServerFields(object.metadata) };
-  const causes = [...nameCauses(resource, created), ...causesOf(resource, created, undefined)];
+  const causes = causesOf(resource, created, undefined, nameCauses(resource, created));
   if (causes.length > 0) throw invalid(resource.type, created.metadata.name, causes);
   return created;
 }
@@ -54,12 +55,21 @@ export function updatedObject(
   assertSameObject(resource, current, shaped);
   const object = resource.hasStatus ? withOneHalf(current, shaped, subresource) : shaped;
   const { metadata } = object;
-  if (current.metadata.deletionTimestamp !== undefined) assertNoNewFinalizer(resource, current, metadata);
   const kept = Object.fromEntries(
     SERVER_FIELDS.flatMap((field) => (current.metadata[field] === undefined ? [] : [[field, current.metadata[field]]])),
   );
-  const updated = { ...object, metadata: { ...withoutServerFields(metadata), ...kept } } as unknown as StoredObject;
-  const causes = causesOf(resource, updated, current);
+  const { name, namespace } = current.metadata;
+  const place = { name, ...(namespace === undefined ? {} : { namespace }) };
+  const updated = {
+    ...object,
+    metadata: { ...withoutServerFields(metadata), ...place, ...kept },
+  } as unknown as StoredObject;
+  const finalizers = current.metadata.deletionTimestamp === undefined ? [] : newFinalizers(resource, current, metadata);
+  const causes = causesOf(resource, updated, current, finalizers).map((cause) => ({
+    ...cause,
+    // The status is checked by itself, so its fields are named from there.
+    message: subresource === 'status' ? cause.message.replace(/\bstatus\.?(\S* in body)/, '$1') : cause.message,
+  }));
   if (causes.length > 0) throw invalid(type, current.metadata.name, causes);
   if (isEqual(updated, current)) return current;
   const { generation } = current.metadata;
@@ -81,16 +91,21 @@ function shapedObject(resource: ApiResource, proposed: unknown, onUnknownFields?
   const { type, schema } = resource;
   const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
   if (!isObject(proposed)) throw badRequest(`A ${type.kind} is a JSON object.`);
-  const named = { apiVersion, kind: type.kind, ...proposed };
-  const wrong = (field: string, value: unknown, wanted: string): Cause[] =>
-    value === wanted
-      ? []
-      : [{ reason: 'FieldValueInvalid', field, message: `Invalid value: ${JSON.stringify(value)}: must be ${wanted}` }];
-  const causes = [...wrong('kind', named.kind, type.kind), ...wrong('apiVersion', named.apiVersion, apiVersion)];
-  if (causes.length > 0) throw invalid(type, textOf(objectOf(proposed['metadata'])['name']) ?? '', causes);
+  const named: JsonObject = { apiVersion, kind: type.kind, ...proposed };
+  if (named['apiVersion'] !== apiVersion) {
+    const found = textOf(named['apiVersion']) ?? 'no text';
+    throw badRequest(`the API version in the data (${found}) does not match the expected API version (${apiVersion})`);
+  }
+  if (named['kind'] !== type.kind) {
+    const kind = textOf(named['kind']) ?? 'no text';
+    if (resource.builtIn) throw badRequest(`${kind} in version "${type.version}" cannot be handled as a ${type.kind}`);
+    const name = textOf(objectOf(proposed['metadata'])['name']) ?? '';
+    throw invalid({ ...type, kind }, name, [invalidCause('kind', kind, `must be ${type.kind}`)]);
+  }
+  assertReadable(resource, proposed);
   const dropped: string[] = [];
   const pruned = prune({ ...named, metadata: withoutEmpty(objectOf(proposed['metadata'])) }, schema, '', dropped);
-  if (dropped.length > 0) onUnknownFields?.(dropped);
+  if (dropped.length > 0) onUnknownFields?.(dropped.sort());
   return withDefaults(pruned, schema) as KubeObject;
 }
 
@@ -130,26 +145,68 @@ function assertSameObject({ type }: ApiResource, current: StoredObject, proposed
     throw conflict(type, current.metadata.name);
 }
 
-function assertNoNewFinalizer({ type }: ApiResource, current: StoredObject, proposed: KubeMetadata): void {
+function newFinalizers({ builtIn }: ApiResource, current: StoredObject, proposed: KubeMetadata): readonly Cause[] {
   const before = current.metadata.finalizers ?? [];
-  const added = (proposed.finalizers ?? []).filter((each) => !before.includes(each));
-  if (added.length === 0) return;
-  const message = `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`;
-  throw invalid(type, current.metadata.name, [
-    { reason: 'FieldValueForbidden', field: 'metadata.finalizers', message },
-  ]);
+  const added = (proposed.finalizers ?? [])
+    .filter((each) => !before.includes(each))
+    .map((each) => JSON.stringify(each));
+  if (added.length === 0) return [];
+  const message = `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.join(', ')}}`;
+  const cause = { reason: 'FieldValueForbidden', field: 'metadata.finalizers', message };
+  // An API server checks the metadata of custom resources twice.
+  return builtIn ? [cause] : [cause, cause];
 }
 
 function nameCauses(resource: ApiResource, { metadata }: KubeObject): readonly Cause[] {
-  const problem = resource.nameProblem(metadata.name);
-  if (problem === undefined) return [];
-  const message = `Invalid value: ${JSON.stringify(metadata.name)}: ${problem}`;
-  return [{ reason: 'FieldValueInvalid', field: 'metadata.name', message }];
+  return resource.nameProblems(metadata.name).map((why) => invalidCause('metadata.name', metadata.name, why));
 }
 
-function causesOf(resource: ApiResource, object: KubeObject, old: StoredObject | undefined): readonly Cause[] {
-  const causes = schemaCauses(object, resource.schema, '', old);
-  return causes.length > 0 ? causes : [...metadataCauses(object.metadata), ...resource.moreCauses(object)];
+/** `others` are told with the rest, and first. */
+function causesOf(
+  resource: ApiResource,
+  object: KubeObject,
+  old: StoredObject | undefined,
+  others: readonly Cause[],
+): readonly Cause[] {
+  const causes = [
+    ...others,
+    ...metadataCauses(object.metadata),
+    ...schemaCauses(object, resource.schema, '', old),
+    ...resource.moreCauses(object),
+  ];
+  if (!mayHaveRules(resource.schema)) return causes;
+  return causes.some(({ reason }) => BLOCKING.includes(reason))
+    ? [...causes, RULES_NOT_CHECKED]
+    : [...causes, ...ruleCauses(object, resource.schema, '', old)];
+}
+
+/** Problems of the structure, with which no rule can be evaluated. */
+const BLOCKING = [
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+];
+const RULES_NOT_CHECKED: Cause = {
+  reason: 'FieldValueInvalid',
+  field: '<nil>',
+  message:
+    'Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+};
+
+/**
+ * Throws `ApiError` (400) where the metadata, or anything in an object of a built-in kind, has another type than it must have:
+ * a server cannot even read that.
+ */
+function assertReadable({ type, schema, builtIn }: ApiResource, proposed: JsonObject): void {
+  const causes = builtIn
+    ? schemaCauses(proposed, schema, '')
+    : schemaCauses(proposed['metadata'] ?? {}, METADATA_SCHEMA, 'metadata');
+  const mistyped = causes.find(({ reason }) => reason === 'FieldValueTypeInvalid');
+  if (mistyped === undefined) return;
+  const { kind, version } = type;
+  throw badRequest(`${kind} in version "${version}" cannot be handled as a ${kind}: ${mistyped.message}`);
 }
 
 /** What counts in the generation. */
@@ -161,15 +218,12 @@ function countedPart(object: KubeObject): JsonObject {
 /** The name of an object to be created, made up if only its beginning is given. Throws `ApiError`. */
 export function nameToCreate(resource: ApiResource, object: unknown, suffix: () => string): string {
   const { name, generateName } = objectOf(objectOf(object)['metadata']);
+  if (name !== undefined && name !== null && typeof name !== 'string') throw badRequest('metadata.name must be a text');
   if (typeof name === 'string' && name !== '') return name;
   if (typeof generateName === 'string' && generateName !== '') return `${generateName}${suffix()}`;
-  throw invalid(resource.type, '', [
-    {
-      reason: 'FieldValueRequired',
-      field: 'metadata.name',
-      message: 'Required value: name or generateName is required',
-    },
-  ]);
+  const message = 'Required value: name or generateName is required';
+  const cause = { reason: 'FieldValueRequired', field: 'metadata.name', message };
+  throw invalid(resource.type, '', mayHaveRules(resource.schema) ? [cause, RULES_NOT_CHECKED] : [cause]);
 }
 
 /** The namespace of an object to be created. Throws `ApiError` if there are two. */

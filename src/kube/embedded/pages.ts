@@ -8,6 +8,8 @@ export interface PageQuery extends ObjectQuery {
   /** At most this many; `undefined`, 0 or less for all. */
   readonly limit?: number | undefined;
   readonly continueToken?: string | undefined;
+  /** A state of this version or a later one. */
+  readonly notOlderThan?: string | undefined;
   /** The state of exactly this version. */
   readonly exactVersion?: string | undefined;
 }

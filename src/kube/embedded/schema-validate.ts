@@ -1,11 +1,10 @@
 import type { Cause } from './api-error.ts';
-import { ruleCauses } from './cel-rules.ts';
 import { isEqual, isObject } from './json.ts';
 import { type Schema, fieldPath, schemaOfField } from './schema.ts';
 
 /**
- * What is wrong with a value, with the words of an API server. A part that is the same in `old` is not looked at again, so
- * that a schema may become stricter under objects that exist.
+ * What is wrong with the structure of a value, with the words of an API server. A part that is the same in `old` is not looked
+ * at again, so that a schema may become stricter under objects that exist.
  */
 export function schemaCauses(value: unknown, schema: Schema, path: string, old?: unknown): Cause[] {
   if (old !== undefined && isEqual(value, old)) return [];
@@ -20,8 +19,6 @@ export function schemaCauses(value: unknown, schema: Schema, path: string, old?:
   if (typeof value === 'number') causes.push(...numberCauses(value, schema, path));
   if (Array.isArray(value)) causes.push(...listCauses(value, schema, path, old));
   if (isObject(value)) causes.push(...objectCauses(value, schema, path, old));
-  // Rules see only what has the right shape.
-  if (causes.length === 0) causes.push(...ruleCauses(value, schema, path, old));
   return causes;
 }
 
@@ -115,7 +112,7 @@ function numberCauses(value: number, schema: Schema, path: string): Cause[] {
   if (multipleOf !== undefined && !Number.isInteger(value / multipleOf))
     causes.push(invalid(path, value, `${path} in body should be a multiple of ${multipleOf}`));
   if (schema.format === 'int32' && (value < -(2 ** 31) || value >= 2 ** 31))
-    causes.push(invalid(path, value, `${path} in body must be of type int32: ${value}`));
+    causes.push(invalid(path, value, `${path} in body must be of type int32: ${value}`, 'FieldValueTypeInvalid'));
   return causes;
 }
 
@@ -130,7 +127,7 @@ function listCauses(value: readonly unknown[], schema: Schema, path: string, old
   }
   const keys = schema['x-kubernetes-list-type'] === 'map' ? schema['x-kubernetes-list-map-keys'] : undefined;
   const identityOf = (item: unknown) =>
-    keys === undefined ? item : isObject(item) ? keys.map((key) => item[key] ?? null) : item;
+    keys === undefined || !isObject(item) ? item : Object.fromEntries(keys.map((key) => [key, item[key] ?? null]));
   const unique = keys !== undefined || schema.uniqueItems === true || schema['x-kubernetes-list-type'] === 'set';
   const seen = new Set<string>();
   const oldItems = Array.isArray(old) ? old : [];

@@ -9,9 +9,10 @@ export type FieldValues = Readonly<Record<string, string>>;
 const KEY = '[A-Za-z0-9][-A-Za-z0-9_./]*';
 const EQUALITY = new RegExp(`^(${KEY})\\s*(==|=|!=)\\s*([-A-Za-z0-9_.]*)$`);
 const SET = new RegExp(`^(${KEY})\\s+(in|notin)\\s+\\(([^()]*)\\)$`);
+const ORDER = new RegExp(`^(${KEY})\\s*([<>])\\s*(-?\\d+)$`);
 const PRESENCE = new RegExp(`^(!?)\\s*(${KEY})$`);
 
-/** Reads a label selector with equality and sets (`a=b`, `a!=b`, `a in (b,c)`, `a notin (b)`, `a`, `!a`). Throws `ApiError` (400). */
+/** Reads a label selector with equality and sets (`a=b`, `a!=b`, `a in (b,c)`, `a notin (b)`, `a`, `!a`) and order (`a>1`, `a<1`). Throws `ApiError` (400). */
 export function labelSelector(text: string | undefined): (labels: Labels | undefined) => boolean {
   if (text === undefined || text.trim() === '') return () => true;
   const requirements = text.split(/,(?![^(]*\))/).map((part) => labelRequirement(part.trim()));
@@ -34,6 +35,15 @@ function labelRequirement(text: string): (labels: Labels) => boolean {
       return (value !== undefined && values.has(value)) === (operator === 'in');
     };
   }
+  const order = ORDER.exec(text);
+  if (order !== null) {
+    const [, key = '', operator, bound] = order;
+    return (labels) => {
+      const value = valueOf(labels, key) ?? '';
+      if (!/^-?\d+$/.test(value)) return false;
+      return operator === '>' ? Number(value) > Number(bound) : Number(value) < Number(bound);
+    };
+  }
   const presence = PRESENCE.exec(text);
   if (presence === null)
     throw badRequest(`unable to parse requirement: "${text}"; use a=b, a!=b, a in (b,c), a notin (b,c), a or !a`);
@@ -45,6 +55,7 @@ function labelRequirement(text: string): (labels: Labels) => boolean {
 export function fieldSelector(
   text: string | undefined,
   supported: ReadonlySet<string>,
+  unknownField = (field: string) => `field label not supported: ${field}`,
 ): (values: FieldValues) => boolean {
   if (text === undefined || text.trim() === '') return () => true;
   const requirements = text
@@ -52,11 +63,8 @@ export function fieldSelector(
     .filter((part) => part !== '')
     .map((part) => {
       const [, field = '', operator, value = ''] = /^(.*?)(!=|==|=)(.*)$/.exec(part) ?? [];
-      if (operator === undefined) throw badRequest(`invalid selector: "${part}"; can't understand it`);
-      if (!supported.has(field)) {
-        const names = [...supported].join(', ');
-        throw badRequest(`field label not supported: ${field}; supported are ${names}`);
-      }
+      if (operator === undefined) throw badRequest(`invalid selector: '${text}'; can't understand '${part}'`);
+      if (!supported.has(field)) throw badRequest(unknownField(field));
       const wanted = value.replaceAll(/\\([\\,=])/g, '$1');
       return (values: FieldValues) => ((values[field] ?? '') === wanted) === (operator !== '!=');
     });
@@ -70,7 +78,13 @@ export function matcherOf(
 ): (object: StoredObject) => boolean {
   const hasLabels = labelSelector(query.labelSelector);
   const names = new Set(['metadata.name', 'metadata.namespace', ...selectableFields]);
-  const hasFields = fieldSelector(query.fieldSelector, names);
+  const hasFields = fieldSelector(
+    query.fieldSelector,
+    names,
+    selectableFields.length > 0
+      ? undefined
+      : (field) => `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`,
+  );
   const isEveryField = (query.fieldSelector ?? '') === '';
   return (object) => {
     const { name, namespace = '', labels } = object.metadata;

@@ -56,12 +56,14 @@ function mergedList(
     return patch.filter((item) => !isObject(item) || item['$patch'] === undefined);
   const identityOf = (item: unknown) => (mergeKey === undefined ? item : isObject(item) ? item[mergeKey] : undefined);
   const result = [...listOf(target)];
+  /** Without an order, what is new comes first. */
+  const added: unknown[] = [];
   for (const item of patch) {
     const index = result.findIndex((old) => isEqual(identityOf(old), identityOf(item)));
     const merged = mergeKey === undefined ? item : strategicMerge(result[index], item, path);
     if (merged === undefined) {
       if (index !== -1) result.splice(index, 1);
-    } else if (index === -1) result.push(merged);
+    } else if (index === -1) added.push(merged);
     else result[index] = merged;
   }
   const rank = (item: unknown) => {
@@ -69,7 +71,8 @@ function mergedList(
     const found = order.findIndex((each) => isEqual(mergeKey === undefined ? each : identityOf(each), identity));
     return found === -1 ? order.length : found;
   };
-  return order.length === 0 ? result : result.sort((left, right) => rank(left) - rank(right));
+  if (order.length === 0) return [...added, ...result];
+  return [...result, ...added].sort((left, right) => rank(left) - rank(right));
 }
 
 function withoutDirectives(patch: Readonly<Record<string, unknown>>): unknown {

@@ -7,10 +7,12 @@ interface MediaType {
 }
 
 /** How an answer is to be shaped. */
-export type Shape = 'plain' | 'table' | 'discovery';
+export type Shape = 'plain' | 'table' | 'partial' | 'partialList' | 'discovery';
 
 const GENERATED_SHAPES: readonly (readonly [Shape, Readonly<Record<string, string>>])[] = [
   ['table', { as: 'table', g: 'meta.k8s.io', v: 'v1' }],
+  ['partial', { as: 'partialobjectmetadata', g: 'meta.k8s.io', v: 'v1' }],
+  ['partialList', { as: 'partialobjectmetadatalist', g: 'meta.k8s.io', v: 'v1' }],
   ['discovery', { as: 'apigroupdiscoverylist', g: 'apidiscovery.k8s.io', v: 'v2' }],
 ];
 

@@ -1,6 +1,10 @@
+import { createHash } from 'node:crypto';
+import type { ResourceType } from '../../kube-object.ts';
 import type { ApiResource } from '../api-resource.ts';
 
+/** In the order in which an API server says them of built-in kinds, and of custom ones. */
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+const CUSTOM_VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 const STATUS_VERBS = ['get', 'patch', 'update'];
 
 /** The kinds of one group and version. */
@@ -35,14 +39,20 @@ export function aggregatedDiscovery(groups: readonly GroupVersion[]): unknown {
   };
 }
 
-function discoveredResource({ type, singular, shortNames, categories, hasStatus }: ApiResource): unknown {
+function verbsOf({ type, builtIn }: ApiResource): readonly string[] {
+  if (!builtIn) return CUSTOM_VERBS;
+  return type.namespaced ? VERBS : VERBS.filter((verb) => verb !== 'deletecollection');
+}
+
+function discoveredResource(resource: ApiResource): unknown {
+  const { type, singular, shortNames, categories, hasStatus } = resource;
   const responseKind = { group: type.group, version: type.version, kind: type.kind };
   return {
     resource: type.plural,
     responseKind,
     scope: type.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: singular,
-    verbs: VERBS,
+    verbs: verbsOf(resource),
     ...(shortNames.length === 0 ? {} : { shortNames }),
     ...(categories.length === 0 ? {} : { categories }),
     ...(hasStatus ? { subresources: [{ subresource: 'status', responseKind, verbs: STATUS_VERBS }] } : {}),
@@ -77,13 +87,29 @@ function plainGroup({ group, version }: GroupVersion) {
 export function resourceList({ group, version, resources }: GroupVersion): unknown {
   return {
     kind: 'APIResourceList',
-    apiVersion: 'v1',
+    // The core group is older than this field.
+    ...(group === '' ? {} : { apiVersion: 'v1' }),
     groupVersion: group === '' ? version : `${group}/${version}`,
-    resources: resources.flatMap(({ type, singular, shortNames, categories, hasStatus }) => {
+    resources: resources.flatMap((resource) => {
+      const { type, singular, shortNames, categories, hasStatus } = resource;
       const { plural, kind, namespaced } = type;
-      const whole = { name: plural, singularName: singular, namespaced, kind, verbs: VERBS, shortNames, categories };
+      const whole = {
+        name: plural,
+        singularName: singular,
+        namespaced,
+        kind,
+        verbs: verbsOf(resource),
+        ...(shortNames.length === 0 ? {} : { shortNames }),
+        ...(categories.length === 0 ? {} : { categories }),
+        storageVersionHash: storageVersionHash(type),
+      };
       const status = { name: `${plural}/status`, singularName: '', namespaced, kind, verbs: STATUS_VERBS };
       return hasStatus ? [whole, status] : [whole];
     }),
   };
+}
+
+/** How clients see that a kind is stored in another version now: the first eight bytes of a SHA-256, in base64. */
+function storageVersionHash({ group, version, kind }: ResourceType): string {
+  return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64');
 }

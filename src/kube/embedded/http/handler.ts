@@ -18,7 +18,7 @@ import { assertLocalCaller } from './guards.ts';
 import { openApiDocument, openApiIndex, pathOf } from './open-api.ts';
 import { type ReadRequest, getOne, list } from './reads.ts';
 import { type Answer, failureAnswer } from './status.ts';
-import { notServed, targetOf } from './target.ts';
+import { pageNotFound, targetOf } from './target.ts';
 import { streamWatch } from './watch-stream.ts';
 import { methodNotAllowed, patch, post, put, remove } from './writes.ts';
 
@@ -56,7 +56,8 @@ export function kubeApiHandler(options: KubeApiHandlerOptions): RequestListener 
     switch (method) {
       case 'GET': {
         const read: ReadRequest = { ...options, target, query: searchParams, accept: request.headers.accept };
-        if (!isTrue(searchParams.get('watch'))) return target.name === undefined ? list(read) : getOne(read);
+        if (target.name !== undefined) return getOne(read);
+        if (!isTrue(searchParams.get('watch'))) return list(read);
         if (watches >= (options.watchesMax ?? WATCHES_DEFAULT))
           throw new ApiError(429, 'TooManyRequests', `${watches} watches are open already; end one or try again later`);
         watches += 1;
@@ -76,7 +77,7 @@ export function kubeApiHandler(options: KubeApiHandlerOptions): RequestListener 
       case 'DELETE':
         return remove(write);
       default:
-        throw methodNotAllowed(method);
+        throw methodNotAllowed(target, '');
     }
   };
 
@@ -148,14 +149,14 @@ function fixedAnswer(path: string, { headers }: IncomingMessage, groups: readonl
     case '/openapi/v2':
       return { code: 200, body: EMPTY_OPEN_API_V2, contentType: OPEN_API_V2_TYPE };
     case '/openapi/v3':
-      return { code: 200, body: openApiIndex(groups) };
+      return { code: 200, body: openApiIndex(groups), contentType: 'text/plain; charset=utf-8' };
   }
   for (const group of groups) {
     if (path === `/${pathOf(group)}`) return { code: 200, body: resourceList(group) };
     if (path === `/openapi/v3/${pathOf(group)}`) return { code: 200, body: openApiDocument(group) };
     if (group.group !== '' && path === `/apis/${group.group}`) return { code: 200, body: groupOf(group) };
   }
-  if (path.startsWith('/openapi/')) throw notServed();
+  if (path.startsWith('/openapi/')) throw pageNotFound();
   return undefined;
 }
 

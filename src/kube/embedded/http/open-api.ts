@@ -48,6 +48,7 @@ const QUERY_OF_WRITES = ['dryRun', 'fieldManager', 'fieldValidation'].map((name)
   in: 'query',
   schema: { type: 'string', uniqueItems: true },
 }));
+const QUERY_OF_DELETIONS = QUERY_OF_WRITES.filter(({ name }) => name === 'dryRun');
 const QUERY_OF_LISTS = ['labelSelector', 'fieldSelector', 'limit', 'continue', 'resourceVersion', 'watch'].map(
   (name) => ({ name, in: 'query', schema: { type: 'string', uniqueItems: true } }),
 );
@@ -66,14 +67,21 @@ function pathsOf(resource: ApiResource, root: string): readonly (readonly [strin
   });
   const list = { get: operation('list', QUERY_OF_LISTS, false) };
   const paths: (readonly [string, unknown])[] = [
-    [collection, { ...list, post: operation('post', QUERY_OF_WRITES, true) }],
+    [
+      collection,
+      {
+        ...list,
+        post: operation('post', QUERY_OF_WRITES, true),
+        ...(namespaced ? { delete: operation('deletecollection', QUERY_OF_LISTS, false) } : {}),
+      },
+    ],
     [
       `${collection}/{name}`,
       {
         get: operation('get', [], false),
         put: operation('put', QUERY_OF_WRITES, true),
         patch: operation('patch', QUERY_OF_WRITES, true),
-        delete: operation('delete', [], false),
+        delete: operation('delete', QUERY_OF_DELETIONS, false),
       },
     ],
   ];

@@ -12,7 +12,10 @@ export interface Answer {
 /** What a failure is to a client: a Status of meta.k8s.io/v1. */
 export function failureAnswer(error: unknown): Answer {
   const { code, reason, message, details } = failureOf(error);
-  const told = { ...details, ...(code === 429 || code === 503 ? { retryAfterSeconds: 1 } : {}) };
+  if (reason === PAGE_NOT_FOUND) return { code, body: `${message}\n`, contentType: 'text/plain; charset=utf-8' };
+  const retry = code === 429 || code === 503 || code === 504 ? { retryAfterSeconds: 1 } : undefined;
+  const known: readonly (readonly [string, unknown])[] = Object.entries({ ...details, ...retry });
+  const named = known.filter(([, value]) => value !== '' && value !== undefined);
   return {
     code,
     body: {
@@ -22,13 +25,15 @@ export function failureAnswer(error: unknown): Answer {
       status: 'Failure',
       message,
       reason,
-      ...(Object.keys(told).length === 0 ? {} : { details: told }),
+      ...(details === undefined && retry === undefined ? {} : { details: Object.fromEntries(named) }),
       code,
     },
   };
 }
 
-function failureOf(error: unknown): Pick<ApiError, 'code' | 'reason' | 'message'> & { readonly details?: object } {
+function failureOf(
+  error: unknown,
+): Pick<ApiError, 'code' | 'reason' | 'message'> & { readonly details?: object | undefined } {
   if (error instanceof ApiError) return error;
   if (error instanceof StoreError) {
     const code = error.httpStatus ?? (error.outcome === 'rejected' && error.retryable ? 503 : 500);
@@ -36,6 +41,9 @@ function failureOf(error: unknown): Pick<ApiError, 'code' | 'reason' | 'message'
   }
   return { code: 500, reason: 'InternalError', message: error instanceof Error ? error.message : String(error) };
 }
+
+/** Where an API server has nothing at a path, not even somebody to say so in JSON. */
+export const PAGE_NOT_FOUND = 'PageNotFound';
 
 const REASONS: Readonly<Record<number, string>> = {
   400: 'BadRequest',

@@ -35,14 +35,17 @@ function definitionOf({ name, type, format = '', description, priority }: Column
 function cellOf(column: Column, object: StoredObject, nowMs: number): unknown {
   const value = column.cellOf(object);
   if (value === undefined || value === null) return column.name === 'Age' ? '<unknown>' : null;
-  if (column.type === 'date') return ageOf(value, nowMs);
-  if (column.type === 'string' && typeof value !== 'string') return JSON.stringify(value);
+  if (column.type === 'date' || column.isAge === true) return ageOf(value, nowMs);
   return value;
 }
 
 function objectOfRow(object: StoredObject, include: IncludeObject): object {
-  if (include === 'None') return {};
+  if (include === 'None') return { object: null };
   if (include === 'Object') return { object };
-  const { metadata } = object;
-  return { object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata } };
+  return { object: partialOf(object) };
+}
+
+/** The metadata alone. */
+export function partialOf({ metadata }: StoredObject): unknown {
+  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata };
 }

@@ -1,5 +1,6 @@
-import { ApiError } from '../api-error.ts';
+import { ApiError, generic, notFound } from '../api-error.ts';
 import type { ApiResource } from '../api-resource.ts';
+import { PAGE_NOT_FOUND } from './status.ts';
 
 /** What a path of the API stands for. */
 export interface Target {
@@ -20,25 +21,32 @@ export function targetOf(path: string, resources: readonly ApiResource[]): Targe
   const resource = resources.find(
     ({ type }) => type.group === group && type.version === version && type.plural === plural,
   );
-  const isServed =
-    (root === 'api' || root === 'apis') &&
-    resource !== undefined &&
-    more.length === 0 &&
+  if ((root !== 'api' && root !== 'apis') || resource === undefined) throw notServed(root, group, resources);
+  const isThere =
     (namespace === undefined || (resource.type.namespaced && namespace !== '')) &&
-    (namespace !== undefined || name === undefined || !resource.type.namespaced) &&
-    (subresource === undefined || (subresource === 'status' && resource.hasStatus));
-  if (!isServed) throw notServed();
+    (namespace !== undefined || name === undefined || !resource.type.namespaced);
+  if (!isThere) throw notServed(root, group, resources);
+  if (more.length > 0 || (subresource !== undefined && (subresource !== 'status' || !resource.hasStatus)))
+    throw resource.builtIn ? notServed(root, group, resources) : notFound(resource.type, name ?? '');
   return { resource, namespace, name, subresource: subresource === 'status' ? 'status' : undefined };
 }
 
-export function notServed(): ApiError {
-  return new ApiError(404, 'NotFound', 'the server could not find the requested resource');
+/** Built-in groups say in a Status that they have no such thing; elsewhere there is nobody to say it. */
+function notServed(root: string | undefined, group: string | undefined, resources: readonly ApiResource[]): ApiError {
+  const isBuiltIn = resources.some(({ type, builtIn }) => builtIn && type.group === group);
+  if (root === 'api' || (root === 'apis' && isBuiltIn))
+    return generic(404, 'NotFound', 'the server could not find the requested resource');
+  return pageNotFound();
+}
+
+export function pageNotFound(): ApiError {
+  return new ApiError(404, PAGE_NOT_FOUND, '404 page not found');
 }
 
 function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    throw notServed();
+    throw pageNotFound();
   }
 }

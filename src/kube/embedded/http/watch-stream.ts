@@ -3,7 +3,10 @@ import type { Timers } from '../../../system/timers.ts';
 import type { StoredObject } from '../../kube-object.ts';
 import type { ObjectEvent } from '../../object-store.ts';
 import { expired } from '../api-error.ts';
+import { objectOf } from '../json.ts';
+import { withDefaults } from '../schema-shape.ts';
 import { acceptedShape } from './accept.ts';
+import { watchOptions } from './query.ts';
 import { type ReadRequest, apiVersionOf, tableOptions } from './reads.ts';
 import { failureAnswer } from './status.ts';
 import { tableOf } from './table.ts';
@@ -19,15 +22,12 @@ export async function streamWatch(read: ReadRequest, response: ServerResponse, t
   const { store, target, query } = read;
   const { resource, namespace } = target;
   const asTable = acceptedShape(read.accept, ['table']) === 'table';
-  const fieldSelector = target.name === undefined ? query.get('fieldSelector') : `metadata.name=${target.name}`;
   const selection = {
     namespace,
     labelSelector: query.get('labelSelector') ?? undefined,
-    fieldSelector: fieldSelector ?? undefined,
+    fieldSelector: query.get('fieldSelector') ?? undefined,
   };
-  const asked = query.get('resourceVersion') ?? '';
-  const sendInitial = query.get('sendInitialEvents') === 'true';
-  const fromNow = asked === '' || asked === '0' || sendInitial;
+  const { fromNow, resourceVersion: asked } = watchOptions(query);
   const state = fromNow ? await store.page(resource.type, selection) : undefined;
   const wantsBookmarks = query.get('allowWatchBookmarks') === 'true';
   let columnsTold = false;
@@ -46,7 +46,8 @@ export async function streamWatch(read: ReadRequest, response: ServerResponse, t
   };
   const bookmark = (resourceVersion: string, annotations?: Readonly<Record<string, string>>) => {
     const metadata = { resourceVersion, ...(annotations === undefined ? {} : { annotations }) };
-    const plain = { kind: resource.type.kind, apiVersion: apiVersionOf(resource), metadata };
+    const nothing = resource.builtIn ? objectOf(withDefaults({}, resource.schema)) : {};
+    const plain = { ...nothing, kind: resource.type.kind, apiVersion: apiVersionOf(resource), metadata };
     const table = () => tableOf(resource, [], { ...tableOptions(read), metadata, withColumns: false });
     write('BOOKMARK', asTable ? table() : plain);
   };
@@ -63,7 +64,7 @@ export async function streamWatch(read: ReadRequest, response: ServerResponse, t
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
   response.flushHeaders();
   for (const object of state?.items ?? []) write('ADDED', shaped(object));
-  if (sendInitial && wantsBookmarks) bookmark(resourceVersion, { 'k8s.io/initial-events-end': 'true' });
+  if (fromNow && wantsBookmarks) bookmark(resourceVersion, { 'k8s.io/initial-events-end': 'true' });
 
   const timeoutSeconds = Number(query.get('timeoutSeconds')) || WATCH_SECONDS_DEFAULT;
   using _timeout = timers.after(timeoutSeconds * 1000, () => response.end());

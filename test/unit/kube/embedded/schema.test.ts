@@ -3,6 +3,7 @@
  * Method: small schemas as tables; rules with every feature that ours use.
  */
 import { describe, expect, test } from '@jest/globals';
+import { ruleCauses } from '../../../../src/kube/embedded/cel-rules.ts';
 import type { Schema } from '../../../../src/kube/embedded/schema.ts';
 import { prune, withDefaults } from '../../../../src/kube/embedded/schema-shape.ts';
 import { schemaCauses } from '../../../../src/kube/embedded/schema-validate.ts';
@@ -67,7 +68,7 @@ describe('validation', () => {
     [
       [{ k: 1 }, { k: 1 }],
       { type: 'array', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['k'] },
-      'Duplicate value: [1]',
+      'Duplicate value: {"k":1}',
     ],
     [{}, { type: 'object', required: ['a'] }, 'Required value'],
     [{ a: 1, b: 2 }, { type: 'object', maxProperties: 1 }, 'Too many: 2: must have at most 1 items'],
@@ -110,7 +111,7 @@ describe('rules', () => {
       { rule: 'self.a / 0 == 1 || self.a != 99' },
     ],
   };
-  const causes = (value: object, old?: object) => schemaCauses(value, schema, 'spec', old);
+  const causes = (value: object, old?: object) => ruleCauses(value, schema, 'spec', old);
 
   test('that hold say nothing', () => {
     expect(causes({ a: 1, b: 2, name: 'x' })).toEqual([]);
@@ -119,15 +120,31 @@ describe('rules', () => {
 
   test('say what is wrong where they point, with their reason', () => {
     expect(causes({ a: 3, b: 2, name: 'x' })).toEqual([
-      { reason: 'FieldValueInvalid', field: 'spec.a', message: 'Invalid value: "object": a is 3, above 2' },
+      { reason: 'FieldValueInvalid', field: 'spec.a', message: 'Invalid value: a is 3, above 2' },
     ]);
     expect(causes({ a: 1, name: 'y' }, { a: 1, name: 'x' })).toEqual([
       { reason: 'FieldValueForbidden', field: 'spec.name', message: 'Forbidden: name is for ever' },
     ]);
   });
 
-  test('that cannot be evaluated are broken', () => {
-    expect(causes({ a: 99, name: 'x' })).toMatchObject([{ message: expect.stringContaining('rule evaluation error') }]);
+  test('that cannot be evaluated are broken, and the error is told of their place', () => {
+    expect(causes({ a: 99, name: 'x' })).toMatchObject([
+      { field: 'spec', message: expect.stringMatching(/^Invalid value: "object": .+ evaluating rule: self\.a \/ 0/) },
+    ]);
+  });
+
+  test('are looked at wherever they stand, over `oldSelf` where it is known what was there before', () => {
+    const grows: Schema = {
+      ...number({}),
+      'x-kubernetes-validations': [{ rule: 'self >= oldSelf', message: 'only grows' }],
+    };
+    const whole: Schema = {
+      type: 'object',
+      properties: { inner: { type: 'object', properties: { count: grows } }, list: { type: 'array', items: grows } },
+    };
+    const fields = (value: object, old?: object) => ruleCauses(value, whole, '', old).map(({ field }) => field);
+    expect(fields({ inner: { count: 1 }, list: [1] }, { inner: { count: 2 }, list: [2] })).toEqual(['inner.count']);
+    expect(fields({ inner: { count: 1 } })).toEqual([]);
   });
 });
 
