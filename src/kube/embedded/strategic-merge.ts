@@ -55,24 +55,28 @@ function mergedList(
   if (patch.some((item) => isObject(item) && item['$patch'] === 'replace'))
     return patch.filter((item) => !isObject(item) || item['$patch'] === undefined);
   const identityOf = (item: unknown) => (mergeKey === undefined ? item : isObject(item) ? item[mergeKey] : undefined);
-  const result = [...listOf(target)];
-  /** Without an order, what is new comes first. */
-  const added: unknown[] = [];
-  for (const item of patch) {
-    const index = result.findIndex((old) => isEqual(identityOf(old), identityOf(item)));
-    const merged = mergeKey === undefined ? item : strategicMerge(result[index], item, path);
-    if (merged === undefined) {
-      if (index !== -1) result.splice(index, 1);
-    } else if (index === -1) added.push(merged);
-    else result[index] = merged;
+  const old = listOf(target);
+  const placeOf = (item: unknown, items: readonly unknown[]) =>
+    items.findIndex((each) => isEqual(identityOf(each), identityOf(item)));
+  const merged = patch.flatMap((item) => {
+    const place = placeOf(item, old);
+    const value = mergeKey === undefined ? item : strategicMerge(old[place], item, path);
+    return value === undefined ? [] : [{ place, value }];
+  });
+  const untouched = old.filter((item) => placeOf(item, patch) === -1);
+  // In the order of the patch; what it does not name stays before what it stood before.
+  const result: unknown[] = [];
+  for (const { place, value } of merged) {
+    while (untouched.length > 0 && placeOf(untouched[0], old) < place) result.push(untouched.shift());
+    result.push(value);
   }
+  result.push(...untouched);
   const rank = (item: unknown) => {
     const identity = identityOf(item);
     const found = order.findIndex((each) => isEqual(mergeKey === undefined ? each : identityOf(each), identity));
     return found === -1 ? order.length : found;
   };
-  if (order.length === 0) return [...added, ...result];
-  return [...result, ...added].sort((left, right) => rank(left) - rank(right));
+  return order.length === 0 ? result : result.sort((left, right) => rank(left) - rank(right));
 }
 
 function withoutDirectives(patch: Readonly<Record<string, unknown>>): unknown {

@@ -105,7 +105,7 @@ describe('strategic merge patch', () => {
       'adds finalizers',
       { metadata: { finalizers: ['a'] } },
       { metadata: { finalizers: ['b'] } },
-      { metadata: { finalizers: ['a', 'b'] } },
+      { metadata: { finalizers: ['b', 'a'] } },
     ],
     [
       'removes a finalizer',
