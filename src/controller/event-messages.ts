@@ -42,6 +42,16 @@ export function eventOf(event: AuditEvent): EventToTell | undefined {
         reason: 'LeaseUnusable',
         message: `Somebody deleted the lock's Lease. It is written anew from what is known; tokens go on above every one known.`,
       };
+    case 'recordRestored':
+      return {
+        reason: 'LeaseRestored',
+        message: `The lock's Lease went back to an earlier state (${event.text ?? 'a restored backup'}). The lock is taken over anew; holds that are known live on, tokens go on above every one known.`,
+      };
+    case 'recordUnusable':
+      return {
+        reason: 'LeaseUnusable',
+        message: `The lock is not granted: ${event.text ?? 'its Lease cannot be used'}`,
+      };
     case 'granted':
     case 'reentered':
     case 'renewed':

@@ -41,6 +41,8 @@ const FREQUENT: Partial<Record<EventReason, number>> = {
   QueueFull: 60_000,
   ReclaimRefused: 60_000,
   StoreRefused: 60_000,
+  LeaseUnusable: 60_000,
+  LeaseRestored: 60_000,
 };
 /** Shortest time between two writes of one Event. */
 const REPEAT_GAP_MS = 10_000;

@@ -3,12 +3,18 @@ import type { LockAuthority } from './lock-authority.ts';
 
 /** What audit events said of a lock or pool and no inspection shows. */
 export interface Observation {
-  /** The store refuses to write the lock's Lease; what it said. */
-  readonly refusal: string | undefined;
+  /** The lock's Lease cannot be written; why. */
+  readonly refusal: Refusal | undefined;
   /** A circle of waiting owners that goes through the lock and still stands. */
   readonly cycle: readonly DeadlockEdge[] | undefined;
   /** The last circle was ended by refusing a waiter. */
   readonly cycleBroken: boolean;
+}
+
+export interface Refusal {
+  readonly text: string;
+  /** Not refused by the store: the Lease is somebody else's, or cannot be trusted. */
+  readonly unusable: boolean;
 }
 
 /**
@@ -16,7 +22,7 @@ export interface Observation {
  * that is asked of the locks themselves, never concluded from missing events.
  */
 export class Observations {
-  readonly #refusals = new Map<string, string>();
+  readonly #refusals = new Map<string, Refusal>();
   readonly #cycles = new Map<string, DeadlockEvent>();
   readonly #broken = new Set<string>();
   readonly #nameOf: (lockKey: string) => string | undefined;
@@ -28,8 +34,8 @@ export class Observations {
     this.#stands = stands;
   }
 
-  noteRefusal(name: string, text: string | undefined): void {
-    this.#refusals.set(name, text ?? 'no reason given');
+  noteRefusal(name: string, text: string | undefined, unusable: boolean): void {
+    this.#refusals.set(name, { text: text ?? 'no reason given', unusable });
   }
 
   /** The store writes again, or another owner will see for itself. */

@@ -2,7 +2,7 @@ import type { AdoptCommand } from './commands.ts';
 import { settle } from './grant.ts';
 import { Hold } from './hold.ts';
 import { DurableState, LockDelay, LockState } from './lock.ts';
-import type { LockRecord } from './records.ts';
+import type { HolderRecord } from './records.ts';
 import type { EngineState } from './state.ts';
 
 /**
@@ -22,7 +22,7 @@ export function adopt(state: EngineState, command: AdoptCommand, nowMs: number):
   durable.landedAttempt = record.attempt;
   durable.landedCounter = record.counter;
   durable.counter = Math.max(durable.counter, record.counter, command.counterFloor - 1);
-  adoptHolders(state, lock, record, nowMs);
+  adoptHolders(state, lock, record.holders, nowMs);
   if (record.lockDelayMs > 0) {
     const delay = new LockDelay(lock, 'exclusive', record.lockDelayMs);
     lock.lockDelays = [...(lock.lockDelays ?? []), delay];
@@ -33,8 +33,13 @@ export function adopt(state: EngineState, command: AdoptCommand, nowMs: number):
 }
 
 /** Adds the recorded holders that are not known yet, each with its full time. Whose end is only not written yet stays ended. */
-export function adoptHolders(state: EngineState, lock: LockState, record: LockRecord, nowMs: number): void {
-  for (const holder of record.holders) {
+export function adoptHolders(
+  state: EngineState,
+  lock: LockState,
+  holders: readonly HolderRecord[],
+  nowMs: number,
+): void {
+  for (const holder of holders) {
     if (lock.durable !== undefined) lock.durable.counter = Math.max(lock.durable.counter, holder.token);
     if (lock.holds.byToken(holder.token) !== undefined) continue;
     if (lock.durable?.unwrittenEnds.includes(holder.token) === true) continue;

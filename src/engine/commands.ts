@@ -1,6 +1,6 @@
 import type { Operation } from '../api/operations.ts';
 import type { LockPolicy } from '../api/policies.ts';
-import type { ShardSnapshot, StoredLockRecord } from './records.ts';
+import type { HolderRecord, ShardSnapshot, StoredLockRecord } from './records.ts';
 
 /**
  * What can happen to a shard. Commands are plain values; `engine.apply(command, nowMs)` is a pure function of the state and
@@ -15,6 +15,9 @@ export type Command =
   | ReclaimCompleteCommand
   | ConfigureCommand
   | AdoptCommand
+  | RememberCommand
+  | LeaseSeenCommand
+  | ShardLeaseSeenCommand
   | PersistedCommand
   | TickCommand
   | FreezeCommand
@@ -93,6 +96,50 @@ export interface AdoptCommand {
 }
 
 /**
+ * What an earlier life of this process knew of a lock, given after the lock's Lease was adopted (or found missing) and before the
+ * lock is served.
+ */
+export interface RememberCommand {
+  readonly kind: 'remember';
+  readonly key: string;
+  /** Highest token number spent, written or not. */
+  readonly counter: number;
+  /** Counter that surely stood on the Lease. */
+  readonly landedCounter: number;
+  /** Holds that were acknowledged and may not have run out. */
+  readonly holders: readonly HolderRecord[];
+}
+
+/**
+ * A lock's Lease as a consistent read found it, made while no write of this lock was under way: somebody else changed it. Must
+ * not be given for a read that a write of this owner has overtaken.
+ */
+export interface LeaseSeenCommand {
+  readonly kind: 'leaseSeen';
+  readonly key: string;
+  readonly found: FoundLease;
+  /** Lowest counter of a lock that begins anew. */
+  readonly counterFloor: number;
+}
+
+/** Somebody else changed the shard's Lease, and it still names this owner, or nobody: it is written again. */
+export interface ShardLeaseSeenCommand {
+  readonly kind: 'shardLeaseSeen';
+  readonly change: 'recordEdited' | 'recordDeleted';
+  readonly text: string;
+}
+
+/**
+ * - `record`: one that can be trusted. `astray` says, for people, what around it is not as an owner writes it.
+ * - `damaged`: ours, but it cannot be trusted. `unusable`: somebody else's, which is never written. `gone`: there is none.
+ */
+export type FoundLease =
+  | { readonly kind: 'record'; readonly stored: StoredLockRecord; readonly astray: string | undefined }
+  | { readonly kind: 'damaged'; readonly version: string; readonly text: string }
+  | { readonly kind: 'unusable'; readonly text: string }
+  | { readonly kind: 'gone' };
+
+/**
  * Outcome of one write. `ok`: it landed. `conflict`: another version is there, which the driver has read (`stored`, or
  * `undefined` if the Lease is gone). `unknown`: it may land still. `rejected`: the server refuses it; `retryable` tells a
  * passing refusal from one that needs a person.
@@ -108,6 +155,8 @@ export interface PersistedCommand {
   readonly stored?: StoredLockRecord | undefined;
   /** After `conflict` with a Lease that cannot be read: its version, so that an owner who knows the truth can write it. */
   readonly damagedVersion?: string | undefined;
+  /** After `rejected`: the Lease of that name is somebody else's. */
+  readonly unusable?: boolean | undefined;
   /** For people: what the store said. */
   readonly message?: string | undefined;
 }

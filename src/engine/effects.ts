@@ -182,11 +182,24 @@ export interface ReclaimEvent {
   readonly why: string | undefined;
 }
 
-/** Something was found on a Lease that this owner did not write, a write was refused, or one landed after refusals. */
+/**
+ * Something was found on a Lease that this owner did not write, or a write was refused.
+ *
+ * - `recordEdited`, `recordDeleted`: by somebody else; what this owner knows is written again.
+ * - `recordRestored`: the record is from before what stood there; the reign began anew, or just ends for it.
+ * - `recordUnusable`: the Lease belongs to somebody else or cannot be trusted; nothing is granted until a person has decided.
+ * - `recordRefused`: the store refuses the write. `recordAccepted`: one landed after either.
+ */
 export interface RecordEvent {
-  readonly type: 'recordEdited' | 'recordDeleted' | 'recordRefused' | 'recordAccepted';
+  readonly type:
+    | 'recordEdited'
+    | 'recordDeleted'
+    | 'recordRestored'
+    | 'recordUnusable'
+    | 'recordRefused'
+    | 'recordAccepted';
   /** Key of the lock; `undefined` for the shard's own record. */
   readonly key: string | undefined;
-  /** What the store said, for people. */
+  /** What was found, or what the store said; for people. */
   readonly text: string | undefined;
 }

@@ -3,25 +3,40 @@ import { acquire } from './acquire.ts';
 import { adopt } from './adopt.ts';
 import { findDeadlockAfterGrant } from './break-deadlock.ts';
 import { cancel } from './cancel.ts';
-import type { Command, PersistedCommand, SessionCommand } from './commands.ts';
+import type { Command, PersistedCommand, RememberCommand, SessionCommand } from './commands.ts';
 import { configure } from './configure.ts';
 import { forceRelease } from './force-release.ts';
 import { unpark } from './grant.ts';
+import { isUnsettled } from './durable.ts';
 import { exportSnapshot, freeze, importSnapshot, isDrained, resume } from './hand-over.ts';
 import { inspect, inspectionOf, listKeys } from './inspect.ts';
+import { leaseSeen, shardLeaseSeen } from './lease-seen.ts';
 import type { Inspection } from '../api/operations.ts';
 import { checkInvariants } from './invariants.ts';
 import { persistedLock } from './persisted.ts';
 import { persistedShard } from './persisted-shard.ts';
 import { reclaim } from './reclaim.ts';
-import type { ShardSnapshot } from './records.ts';
+import type { HolderRecord, ShardRecord, ShardSnapshot } from './records.ts';
 import { release } from './release.ts';
+import { remember } from './remember.ts';
 import { renew } from './renew.ts';
 import type { Session } from './session.ts';
 import { closeSession, completeReclaim, openSession } from './sessions.ts';
 import type { ShardStart } from './shard.ts';
 import { EngineState, type Step } from './state.ts';
 import { tick } from './tick.ts';
+
+/** See `RememberCommand`. */
+export type RememberedLock = Omit<RememberCommand, 'kind'>;
+
+export interface KnownLease {
+  /** `undefined`: there is none. */
+  readonly version: string | undefined;
+  /** Of the record that surely stood there last. */
+  readonly attempt: string | undefined;
+  /** Whether nothing is to be written and no write is under way: then every other version is somebody else's. */
+  readonly settled: boolean;
+}
 
 /**
  * The lock state machine of one shard: synchronous and deterministic. A command and the time go in; replies, effects and the
@@ -99,22 +114,51 @@ export class ShardEngine {
     return listKeys(this.#state, prefix, after, limit);
   }
 
-  /** Counter of every DistributedLock, as spent: what a next owner in this process must stay above. */
-  counters(): Map<string, number> {
-    const counters = new Map<string, number>();
-    for (const lock of this.#state.locks.values())
-      if (lock.durable !== undefined) counters.set(lock.key, lock.durable.counter);
-    return counters;
+  /** What a next owner in this process must not forget of the DistributedLocks: in no order, made now. */
+  remembered(): RememberedLock[] {
+    const remembered: RememberedLock[] = [];
+    for (const { key, durable, holds } of this.#state.locks.values()) {
+      if (durable === undefined) continue;
+      const holders: HolderRecord[] = [];
+      for (const { principal, ownerId, mode, token, state, recordedTtlMs, writtenTtlMs } of holds)
+        if (state !== 'granting')
+          holders.push({ principal, ownerId, mode, token, ttlMs: Math.max(recordedTtlMs, writtenTtlMs) });
+      remembered.push({ key, counter: durable.counter, landedCounter: durable.landedCounter, holders });
+    }
+    return remembered;
+  }
+
+  /** What a next owner in this process must not forget of the shard: what its record says, made now. */
+  rememberedShard(): Pick<ShardRecord, 'epoch' | 'graceMs' | 'slots' | 'slotsOverflow' | 'revocations'> {
+    const { epoch, graceMs, wantedGraceMs, slots, slotsOverflow, revocations } = this.#state.shard;
+    return {
+      epoch,
+      graceMs: Math.max(graceMs, wantedGraceMs),
+      slots: [...slots.keys()],
+      slotsOverflow,
+      revocations: revocations.map(({ key, floor }) => ({ key, floor })),
+    };
+  }
+
+  /** Whether a session may have this slot on the shard's record. */
+  hasSlot(slot: number): boolean {
+    return this.#state.shard.slots.has(slot);
+  }
+
+  /** What this owner last knew of a DistributedLock's Lease; `undefined` if it has no such lock. */
+  knownLease(key: string): KnownLease | undefined {
+    const durable = this.#state.locks.get(key)?.durable;
+    return durable && { version: durable.version, attempt: durable.landedAttempt, settled: !isUnsettled(durable) };
+  }
+
+  /** Keys of its DistributedLocks, in no order. */
+  *durableKeys(): IterableIterator<string> {
+    for (const lock of this.#state.locks.values()) if (lock.durable !== undefined) yield lock.key;
   }
 
   /** Highest token of a pool lock given out. */
   get lastMemoryToken(): number {
     return this.#state.shard.nextToken - 1;
-  }
-
-  /** Longest promise from memory that is, or is about to be, on record. */
-  get graceMs(): number {
-    return Math.max(this.#state.shard.graceMs, this.#state.shard.wantedGraceMs);
   }
 
   exportSnapshot(nowMs: number): ShardSnapshot {
@@ -200,6 +244,12 @@ function applyOther(state: EngineState, command: Exclude<Command, SessionCommand
       return configure(state, command, nowMs);
     case 'adopt':
       return adopt(state, command, nowMs);
+    case 'remember':
+      return remember(state, command, nowMs);
+    case 'leaseSeen':
+      return leaseSeen(state, command, nowMs);
+    case 'shardLeaseSeen':
+      return shardLeaseSeen(state, command);
     case 'persisted':
       return persisted(state, command, nowMs);
     case 'tick':

@@ -1,7 +1,7 @@
-import { adoptHolders } from './adopt.ts';
 import type { PersistedCommand } from './commands.ts';
 import { markDirty, retryLockWrite } from './durable.ts';
 import { endHold } from './ending.ts';
+import { isLastLanded, meetRecord } from './found-record.ts';
 import { beginHold, holdReply, settle } from './grant.ts';
 import type { Hold } from './hold.ts';
 import type { DurableState, LockState, PendingDone, PendingExtension, WriteInFlight } from './lock.ts';
@@ -27,7 +27,7 @@ export function persistedLock(
   if (command.outcome === 'ok') landed(state, durable, write, command.version, nowMs);
   else if (command.outcome === 'conflict') conflicted(state, lock, durable, write, command, nowMs);
   else if (command.outcome === 'unknown') unknown(state, lock, durable, write, nowMs);
-  else rejected(state, lock, durable, write, command.message, nowMs);
+  else rejected(state, lock, durable, write, command, nowMs);
   settle(state, lock, nowMs);
 }
 
@@ -98,7 +98,7 @@ function conflicted(
   state.count('writeConflict');
   if (command.damagedVersion !== undefined && !durable.hasLanded) {
     // Nothing of ours was ever there and it cannot be read: it may name holders. A person must decide.
-    rejected(state, lock, durable, write, command.message, nowMs);
+    rejected(state, lock, durable, write, { ...command, unusable: true }, nowMs);
     return;
   }
   durable.version = stored?.version ?? command.damagedVersion;
@@ -110,46 +110,8 @@ function conflicted(
     if (durable.hasLanded) state.audit({ type, key: lock.key, text: command.message });
     return;
   }
-  if (durable.unknownAttempts.includes(stored.record.attempt)) {
-    state.count('writeUnknownLanded');
-    return;
-  }
   // Somebody touched the Lease, but our record on it is the one we wrote.
-  if (stored.record.attempt === durable.landedAttempt && stored.record.counter === durable.landedCounter) return;
-  // Lower than what stood there, or one of our own records that a later one of ours had replaced.
-  if (stored.record.counter < durable.landedCounter || state.shard.isOwnAttempt(stored.record.attempt)) {
-    state.frozen = true;
-    state.effect({
-      kind: 'regressed',
-      key: lock.key,
-      recordedCounter: stored.record.counter,
-      seenCounter: durable.counter,
-    });
-    return;
-  }
-  state.audit({ type: 'recordEdited', key: lock.key, text: `attempt ${stored.record.attempt} is not ours` });
-  durable.counter = Math.max(durable.counter, stored.record.counter);
-  adoptHolders(state, lock, stored.record, nowMs);
-  yieldToRecorded(state, lock, stored.record.counter, nowMs);
-}
-
-/**
- * What we had decided but told nobody gives way to what is recorded: whose number somebody else may have given out, and, the
- * latest first, whoever has no room beside the recorded holders.
- */
-function yieldToRecorded(state: EngineState, lock: LockState, recordedCounter: number, nowMs: number): void {
-  for (const hold of [...lock.holds].reverse()) {
-    if (hold.state === 'granting' && (hold.token <= recordedCounter || overfull(lock)))
-      endHold(state, hold, 'conflict', nowMs);
-  }
-  // Two claims of one lock, both told: nobody's time is extended, both run out.
-  if (overfull(lock)) for (const hold of lock.holds) hold.contested = true;
-}
-
-/** How many permits a closed lock had is not known: its holders are left alone. */
-function overfull(lock: LockState): boolean {
-  if (lock.exclusiveCount > 0 && lock.sharedCount > 0) return true;
-  return lock.exclusiveCount > (lock.policy?.permits ?? Number.POSITIVE_INFINITY);
+  if (!isLastLanded(durable, stored)) meetRecord(state, lock, durable, stored, nowMs);
 }
 
 /**
@@ -183,24 +145,46 @@ function unknown(
   if (durable.unknownAttempts.length > 1) retryLockWrite(state, durable, nowMs);
 }
 
-/** The store refuses for sure: whoever waits for a write of this lock is told, and the lock tries again after a pause. */
 function rejected(
   state: EngineState,
   lock: LockState,
   durable: DurableState,
   write: WriteInFlight,
-  message: string | undefined,
+  { message, unusable = false }: PersistedCommand,
   nowMs: number,
 ): void {
   state.count('writeRejected');
-  state.audit({ type: 'recordRefused', key: lock.key, text: message });
+  durable.acknowledgements = [...write.acknowledgements, ...durable.acknowledgements];
+  refuseWrites(state, lock, durable, { text: message, unusable }, nowMs);
+}
+
+/**
+ * The lock cannot be written now, for sure: the store refuses, or the Lease is not ours to write (`unusable`). Whoever waits for
+ * a write of this lock is told, and the lock tries again after a pause. A closed lock without Lease that nobody holds has nothing
+ * left to write.
+ */
+export function refuseWrites(
+  state: EngineState,
+  lock: LockState,
+  durable: DurableState,
+  { text, unusable }: { readonly text: string | undefined; readonly unusable: boolean },
+  nowMs: number,
+): void {
+  state.audit({ type: unusable ? 'recordUnusable' : 'recordRefused', key: lock.key, text });
   for (const hold of lock.holds) if (hold.state === 'granting') endHold(state, hold, 'storeRefused', nowMs);
-  const acknowledgements = [...write.acknowledgements, ...durable.acknowledgements];
+  const { acknowledgements } = durable;
   durable.acknowledgements = [];
   for (const acknowledgement of acknowledgements) {
     if (acknowledgement.kind === 'ended') durable.acknowledgements.push(acknowledgement);
     else if (acknowledgement.kind === 'done') refuseUnrecorded(state, acknowledgement.sessionId, acknowledgement.ref);
     else refuseExtension(acknowledgement, (ref) => refuseUnrecorded(state, acknowledgement.session.id, ref));
   }
-  retryLockWrite(state, durable, nowMs);
+  const nothingLeft =
+    lock.policy === undefined &&
+    lock.isIdle &&
+    durable.version === undefined &&
+    durable.acknowledgements.length === 0 &&
+    durable.unknownAttempts.length === 0;
+  if (nothingLeft) durable.dirty = false;
+  else retryLockWrite(state, durable, nowMs);
 }

@@ -231,7 +231,10 @@ export function keyOf({ metadata }: Watched): string {
   return `${metadata.namespace ?? ''}/${metadata.name}`;
 }
 
-/** API servers promise that versions of one kind are integers that grow. Shorter is smaller; none of them has leading zeros. */
-function isNewer(version: string, than: string): boolean {
+/**
+ * Whether one version of an object, or of a list, came after another. API servers promise that versions of one kind are integers
+ * that grow. Shorter is smaller; none of them has leading zeros.
+ */
+export function isNewer(version: string, than: string): boolean {
   return version.length === than.length ? version > than : version.length > than.length;
 }

@@ -34,6 +34,12 @@ export function logAudit(log: Log, event: AuditEvent): void {
     case 'recordDeleted':
       log.warn({ audit: readable(event) }, 'a lease was changed by somebody else');
       return;
+    case 'recordRestored':
+      log.error({ audit: readable(event) }, 'a lease went back to an earlier state; no token is given out again');
+      return;
+    case 'recordUnusable':
+      log.error({ audit: readable(event) }, 'the lease of a lock cannot be used; the lock is not granted');
+      return;
     case 'recordRefused':
       log.error({ audit: readable(event) }, 'the store refuses to write a lease');
       return;

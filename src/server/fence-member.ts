@@ -1,8 +1,12 @@
 import { type LeaseStore, StoreError } from '../kube/lease-store.ts';
 import type { Timers } from '../system/timers.ts';
-import { memberLeaseName } from './member.ts';
+import { MEMBER_LABEL, MEMBER_LEASE_DURATION_MS, memberLeaseName } from './member.ts';
 
-const LEASE_DURATION_MS_DEFAULT = 6_000;
+const RETRY_MS = 250;
+/** No version of this software gives a member Lease a longer life. */
+const SILENCE_MS_MAX = 60_000;
+/** How often to look whether a record is there again whose absence made it necessary to fence everybody. */
+const LOOK_EVERY_MS = 1_000;
 
 export interface FenceOptions {
   readonly store: LeaseStore;
@@ -20,8 +24,9 @@ export interface FenceOptions {
 /**
  * Makes sure that an incarnation can never again renew its member Lease: sees the Lease unchanged for its whole duration, as
  * measured here, and empties it by a compare-and-swap on that very version. Any other version seen restarts the observation,
- * so a live member is never fenced. Resolves when it is done or was done before, or is not wanted any more; retries what the
- * store does not answer.
+ * so a live member is never fenced. A Lease that is missing says nothing of its member's life, only that no renewal can land any
+ * more: it too is waited for. Resolves when it is done or was done before, or is not wanted any more; retries what the store does
+ * not answer.
  */
 export async function fenceMember(options: FenceOptions, incarnation: string): Promise<void> {
   const { store, namespace, timers } = options;
@@ -30,18 +35,56 @@ export async function fenceMember(options: FenceOptions, incarnation: string): P
   while (options.isWanted()) {
     try {
       const seen = await store.get(namespace, name);
-      if (seen === undefined || seen.spec.holderIdentity !== incarnation) return;
+      if (seen !== undefined && seen.spec.holderIdentity !== incarnation) return;
       if (!options.isKnownDead(incarnation)) {
-        await pause((seen.spec.leaseDurationSeconds ?? LEASE_DURATION_MS_DEFAULT / 1000) * 1000);
+        // What is recorded may have been edited: never less than a member relies on, and not for ever.
+        const recordedMs = (seen?.spec.leaseDurationSeconds ?? 0) * 1000;
+        await pause(Math.min(SILENCE_MS_MAX, Math.max(MEMBER_LEASE_DURATION_MS, recordedMs)));
         const after = await store.get(namespace, name);
-        if (after?.metadata.resourceVersion !== seen.metadata.resourceVersion) continue;
+        if (after?.metadata.resourceVersion !== seen?.metadata.resourceVersion) continue;
       }
-      if (!options.isWanted()) return;
+      if (seen === undefined || !options.isWanted()) return;
       await store.update({ metadata: seen.metadata, spec: { ...seen.spec, holderIdentity: undefined } });
       return;
     } catch (error) {
       if (!(error instanceof StoreError) || (error.outcome === 'rejected' && !error.retryable)) throw error;
-      await pause(250);
+      await pause(RETRY_MS);
     }
+  }
+}
+
+/**
+ * Fences every member but `self`: the record of who owned something is gone, so it may be anybody. Resolves early once the Lease
+ * `record` is there again, written by whoever owns it.
+ */
+export async function fenceEveryMember(options: FenceOptions, self: string, record: string): Promise<void> {
+  const { store, namespace, timers } = options;
+  let done = false;
+  const isWanted = () => !done && options.isWanted();
+  // Ends by itself, at its next look.
+  const look = async (): Promise<void> => {
+    while (isWanted()) {
+      await new Promise<void>((resolve) => timers.after(LOOK_EVERY_MS, resolve));
+      if (!isWanted()) return;
+      const found = await store.get(namespace, record).catch(() => undefined);
+      if (found !== undefined) done = true;
+    }
+  };
+  void look();
+  try {
+    const { items } = await store.list({ namespace, labelSelector: MEMBER_LABEL });
+    const others = items.flatMap(({ spec }) => spec.holderIdentity ?? []).filter((holder) => holder !== self);
+    await Promise.all(others.map((other) => fenceMember({ ...options, isWanted }, other)));
+  } finally {
+    done = true;
+  }
+}
+
+/** Deletes the Leases of members that have left or were fenced. To be called when no record names any of them any more. */
+export async function collectMembers(options: Pick<FenceOptions, 'store' | 'namespace'>): Promise<void> {
+  const { store, namespace } = options;
+  const { items } = await store.list({ namespace, labelSelector: MEMBER_LABEL });
+  for (const { metadata, spec } of items) {
+    if ((spec.holderIdentity ?? '') === '') await store.delete(namespace, metadata.name, metadata.resourceVersion);
   }
 }

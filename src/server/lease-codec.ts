@@ -96,6 +96,11 @@ export function lockLeaseName(lockName: string): string {
   return `${name.slice(0, LEASE_NAME_LENGTH_MAX - digest.length - 1).replace(/[^a-z0-9]+$/, '')}-${digest}`;
 }
 
+/** The lock whose Lease has this name; `undefined` if it is none of a DistributedLock, whose names are never cut. */
+export function lockIdOfLease(leaseName: string): string | undefined {
+  return leaseName.startsWith('lock-') && leaseName.length <= LIMITS.nameLengthMax + 5 ? leaseName.slice(5) : undefined;
+}
+
 /** Name of a shard's Lease, in the operator's namespace. */
 export function shardLeaseName(shard: number): string {
   return `lockkeeper-shard-${shard}`;
@@ -126,7 +131,7 @@ export function encodeLockLease(record: LockRecord, write: LeaseWrite): Lease {
 }
 
 /** What readers in the manner of client-go look at: the first holder, the longest time to live, how often the holder changed. */
-function lockSpec({ holders }: LockRecord, carry: LeaseCarry | undefined): LeaseContent['spec'] {
+export function lockSpec({ holders }: LockRecord, carry: LeaseCarry | undefined): LeaseContent['spec'] {
   const [first] = holders;
   const holderIdentity = first && `${first.principal}/${first.ownerId}`;
   const changes = carry !== undefined && first !== undefined && holderIdentity !== carry.holderIdentity ? 1 : 0;
@@ -375,7 +380,8 @@ function decodeSlots(value: string): number[] {
   return slots;
 }
 
-function mergeRevocations(revocations: readonly Revocation[]): Revocation[] {
+/** Several revocations of one key are one, with the highest floor. */
+export function mergeRevocations(revocations: readonly Revocation[]): Revocation[] {
   const floors = new Map<string, number>();
   for (const { key, floor } of revocations) floors.set(key, Math.max(floor, floors.get(key) ?? 0));
   return [...floors].map(([key, floor]) => ({ key, floor }));

@@ -5,36 +5,27 @@ import type { StoredLease } from '../kube/lease.ts';
 import { type CallOptions, type LeaseStore, StoreError } from '../kube/lease-store.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Timers } from '../system/timers.ts';
-import {
-  type DecodedShard,
-  decodeLockLease,
-  decodeShardLease,
-  encodeLockLease,
-  encodeShardLease,
-  lockLeaseName,
-  shardLeaseName,
-} from './lease-codec.ts';
+import { encodeLockLease, encodeShardLease, lockLeaseName, shardLeaseName } from './lease-codec.ts';
+import { type FoundLock, foundLock, type OwnedShardLease, type ShardDrift, shardDrift } from './lease-drift.ts';
 import { carryOf, type LeaseCarry } from './lease-fields.ts';
 
 /** Writes in flight at once; more only queue up in the API server and slow the renewals of authority. */
 const IN_FLIGHT_MAX = 16;
 /** A write without an answer for this long has an unknown outcome. */
 const WRITE_TIMEOUT_MS = 5_000;
+/** Of one shard's record since the last that surely landed; an engine pauses ever longer between them. */
+const UNKNOWN_ATTEMPTS_MAX = 64;
 
 export interface LeaseWriterOptions {
+  /** For the Leases of locks. */
   readonly store: LeaseStore;
+  /** For those of shards. */
+  readonly authorityStore: LeaseStore;
   readonly namespace: string;
   readonly clock: Clock;
   readonly timers: Timers;
   /** Seconds a write took, and how it ended; for the metrics. */
   readonly observe: (outcome: PersistedCommand['outcome'], seconds: number) => void;
-}
-
-/** A shard's Lease as this owner last saw it. */
-export interface OwnedShardLease {
-  readonly incarnation: string;
-  version: string;
-  carry: LeaseCarry;
 }
 
 type Outcome = Omit<PersistedCommand, 'kind' | 'key' | 'attempt'>;
@@ -54,9 +45,25 @@ export class LeaseWriter {
     this.#options = options;
   }
 
-  /** What a takeover read of a lock's Lease, so that the next write keeps others' labels. */
-  noteLockLease(key: string, carry: LeaseCarry): void {
-    this.#carries.set(key, carry);
+  /** What was read of a lock's Lease, so that the next write keeps others' labels. `undefined`: the lock is forgotten. */
+  noteLockLease(key: string, carry: LeaseCarry | undefined): void {
+    if (carry === undefined) this.#carries.delete(key);
+    else this.#carries.set(key, carry);
+  }
+
+  /**
+   * What stands on a lock's Lease now, by a consistent read. The caller notes it if it goes by it. Rejects with the store's error.
+   */
+  async readLock(key: string, lastAttempt?: string): Promise<FoundLock> {
+    const { namespace, lockId } = splitLockKey(key);
+    const lease = await this.#options.store.get(namespace, lockLeaseName(lockId));
+    return foundLock(lease, key, this.#carries.get(key), lastAttempt);
+  }
+
+  /** What stands on the Lease of an owned shard now, by a consistent read. Rejects with the store's error. */
+  async readShard(shard: number, owned: OwnedShardLease): Promise<ShardDrift> {
+    const { authorityStore, namespace } = this.#options;
+    return shardDrift(await authorityStore.get(namespace, shardLeaseName(shard)), shard, owned);
   }
 
   /** Resolves when no write is in flight. */
@@ -85,40 +92,39 @@ export class LeaseWriter {
   }
 
   /**
-   * Writes a shard's record on the version in `owned`, and notes the new one there. `lostShard` is set if the Lease names
-   * another incarnation or is gone: then this owner's reign is over.
+   * Writes a shard's record on the version in `owned`, and notes the new one there. A Lease that somebody changed or deleted and
+   * that names nobody else is told by `drift`, and is written again by the next attempt; `lostShard` is set if it names another
+   * reign, or a state of this one that is over: then this owner's reign is over.
    */
   async writeShard(
     shard: number,
     { record, attempt }: PersistShardEffect,
     owned: OwnedShardLease,
-  ): Promise<PersistedCommand & { readonly lostShard: boolean }> {
-    let lostShard = false;
-    const { store, namespace, clock } = this.#options;
-    const note = (lease: StoredLease) => {
-      owned.version = lease.metadata.resourceVersion;
-      owned.carry = carryOf(lease);
-    };
+  ): Promise<PersistedCommand & { readonly lostShard: boolean; readonly drift: ShardDrift | undefined }> {
+    let drift: ShardDrift | undefined;
+    const { authorityStore: store, namespace, clock } = this.#options;
+    owned.attempts = [...owned.attempts, attempt].slice(-UNKNOWN_ATTEMPTS_MAX);
+    owned.writing = true;
     const outcome = await this.#write(
       (call) => {
         const owner = { namespace, shard, incarnation: owned.incarnation };
         const write = { wallMs: clock.wallMs(), resourceVersion: owned.version, carry: owned.carry };
-        return store.update(encodeShardLease(record, owner, write), call);
+        const lease = encodeShardLease(record, owner, write);
+        return owned.version === undefined ? store.create(lease, call) : store.update(lease, call);
       },
       (lease) => {
-        note(lease);
+        noteShard(owned, { attempt, version: lease.metadata.resourceVersion, carry: carryOf(lease) });
         return { outcome: 'ok' };
       },
       async () => {
-        const lease = await store.get(namespace, shardLeaseName(shard));
-        const decoded = lease === undefined ? undefined : decodeShardLease(lease);
-        lostShard = !isStillOurs(decoded, owned.incarnation, record.epoch);
-        if (lease !== undefined && !lostShard) note(lease);
-        const landed = decoded?.kind === 'shard' && decoded.record.attempt === attempt;
-        return { outcome: landed ? 'ok' : 'conflict' };
+        drift = await this.readShard(shard, owned);
+        noteShard(owned, drift);
+        return { outcome: drift.kind === 'ours' && drift.attempt === attempt ? 'ok' : 'conflict' };
       },
     );
-    return { kind: 'persisted', key: undefined, attempt, ...outcome, lostShard };
+    owned.writing = false;
+    const lostShard = drift?.kind === 'lost' || drift?.kind === 'restored';
+    return { kind: 'persisted', key: undefined, attempt, ...outcome, lostShard, drift };
   }
 
   async #write(
@@ -160,31 +166,28 @@ export class LeaseWriter {
   }
 
   async #readLock(key: string): Promise<Outcome> {
-    const { namespace, lockId } = splitLockKey(key);
-    const lease = await this.#options.store.get(namespace, lockLeaseName(lockId));
-    if (lease === undefined) return { outcome: 'conflict', stored: undefined };
-    const decoded = decodeLockLease(lease);
-    if (decoded.kind === 'lock') {
-      this.#carries.set(key, decoded.carry);
-      return { outcome: 'conflict', stored: { record: decoded.record, version: decoded.version } };
+    const { found, carry } = await this.readLock(key);
+    this.noteLockLease(key, carry);
+    switch (found.kind) {
+      case 'gone':
+        return { outcome: 'conflict', stored: undefined };
+      case 'record':
+        return { outcome: 'conflict', stored: found.stored };
+      case 'damaged':
+        return { outcome: 'conflict', damagedVersion: found.version, message: found.text };
+      case 'unusable':
     }
-    if (decoded.kind === 'damaged') {
-      this.#carries.set(key, carryOf(lease));
-      return { outcome: 'conflict', damagedVersion: decoded.version, message: decoded.problem.message };
-    }
-    const message = `The Lease ${decoded.lease} belongs to somebody else; rename the lock or remove that Lease.`;
-    return { outcome: 'rejected', message };
+    return { outcome: 'rejected', unusable: true, message: found.text };
   }
 }
 
-function isStillOurs(
-  decoded: ReturnType<typeof decodeShardLease> | undefined,
-  incarnation: string,
-  epoch: number,
-): boolean {
-  return (
-    decoded?.kind === 'shard' &&
-    (decoded satisfies DecodedShard).incarnation === incarnation &&
-    decoded.record.epoch === epoch
-  );
+/** Takes over what is known of a shard's Lease, if it is this owner's to write. */
+export function noteShard(
+  owned: OwnedShardLease,
+  seen: ShardDrift | { readonly attempt: string; readonly version: string; readonly carry: LeaseCarry },
+): void {
+  if (!('carry' in seen)) return;
+  owned.version = seen.version;
+  owned.carry = seen.carry;
+  if ('attempt' in seen) owned.attempts = owned.attempts.slice(owned.attempts.indexOf(seen.attempt));
 }

@@ -23,6 +23,8 @@ import { ShardOwnership } from './shard-ownership.ts';
 
 export interface LockServerOptions {
   readonly store: LeaseStore;
+  /** For the Leases of members and shards, so that lock traffic cannot starve them. Default: `store`. */
+  readonly authorityStore?: LeaseStore | undefined;
   /** The operator's namespace, where member and shard Leases are. */
   readonly namespace: string;
   readonly podName: string;
@@ -83,6 +85,7 @@ export class LockServer implements AsyncDisposable {
     this.#shardCount = options.shardCount ?? SHARD_COUNT;
     this.#ownership = new ShardOwnership({
       ...options,
+      authorityStore: options.authorityStore ?? options.store,
       shardCount: this.#shardCount,
       isKnownDead: options.isKnownDead ?? (() => false),
       observeWrite: (outcome, seconds) => options.metrics?.wrote(outcome, seconds),

@@ -5,7 +5,7 @@ import { type Clock, type Mark, ProgressMeter } from '../system/clock.ts';
 import type { Log } from '../system/logger.ts';
 import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
-import { MANAGED_BY, MANAGED_BY_LABEL } from './lease-fields.ts';
+import { ATTEMPT_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL } from './lease-fields.ts';
 
 /** Life of a member Lease without a renewal. Written on it: a taker waits for what it reads there. */
 export const MEMBER_LEASE_DURATION_MS = 6_000;
@@ -16,7 +16,10 @@ const MARGIN_MS = 50 + MEMBER_LEASE_DURATION_MS * 0.02;
 /** A wall clock that ran this far ahead of the monotonic one: the machine slept, or somebody set it. Ask the store first. */
 const STEP_MS = 1_000;
 
-const MEMBER_LABEL = 'lockkeeper.dev/member';
+/** On every member Lease; its value is the name of the replica's pod. */
+export const MEMBER_LABEL = 'lockkeeper.dev/member';
+/** Renewals of unknown outcome that are remembered: more than fit into one life of a Lease. */
+const UNKNOWN_ATTEMPTS_MAX = 64;
 
 export interface MemberOptions {
   readonly store: LeaseStore;
@@ -48,13 +51,21 @@ export class Member implements AsyncDisposable {
   readonly #options: MemberOptions;
   readonly #meter: ProgressMeter;
   #lease: StoredLease;
+  /** As it was made: what somebody edits on the Lease is written again with the next renewal. */
+  readonly #spec: Lease['spec'];
   #mark: Mark;
   #lost: string | undefined;
   #doubted = false;
   #renewing: Promise<void> | undefined;
   #timer: Disposable;
-  /** Called once, when the authority is found to be gone. */
-  onLost: (reason: string) => void = () => {};
+  /** The renewal that landed last, and those of unknown outcome since: any other one found means that the Lease was set back. */
+  #attempts: readonly string[];
+  #renewals = 0;
+  /**
+   * Called once, when the authority is found to be gone. `byHand`: the Lease was deleted or set back, so that other records may
+   * have been as well.
+   */
+  onLost: (byHand: boolean) => void = () => {};
 
   private constructor(options: MemberOptions, incarnation: string, lease: StoredLease, mark: Mark) {
     this.#options = options;
@@ -62,6 +73,8 @@ export class Member implements AsyncDisposable {
     this.incarnation = incarnation;
     this.#lease = lease;
     this.#mark = mark;
+    this.#spec = lease.spec;
+    this.#attempts = [attemptOf(lease)];
     this.#timer = this.#schedule(RENEW_EVERY_MS);
   }
 
@@ -89,7 +102,7 @@ export class Member implements AsyncDisposable {
   authority(): Authority {
     if (this.#lost !== undefined) return 'lost';
     if (this.#meter.elapsedSince(this.#mark) >= MEMBER_LEASE_DURATION_MS - MARGIN_MS) {
-      this.#lose('its Lease was not renewed in time');
+      this.#lose('its Lease was not renewed in time', false);
       return 'lost';
     }
     return this.#doubted || this.#meter.stepMs(this.#mark) > STEP_MS ? 'unsure' : 'valid';
@@ -106,13 +119,22 @@ export class Member implements AsyncDisposable {
     await this.#renew();
   }
 
-  /** Ends this incarnation at once: its shards may be taken without waiting for silence. */
+  /** Everything this incarnation stood for may have been set back by hand: it ends, and the next one reads all anew. */
+  distrust(reason: string): void {
+    this.#lose(reason, true);
+  }
+
+  /**
+   * Ends this incarnation at once: its shards may be taken without waiting for silence. Its Lease stays, without a holder: one
+   * that is missing says nothing.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lost ??= 'it left';
     this.#timer[Symbol.dispose]();
     await this.#renewing;
+    const { metadata } = this.#lease;
     await this.#options.store
-      .delete(this.#options.namespace, this.#lease.metadata.name, this.#lease.metadata.resourceVersion)
+      .update({ metadata, spec: { ...this.#spec, holderIdentity: undefined } })
       .catch(() => undefined);
   }
 
@@ -136,28 +158,35 @@ export class Member implements AsyncDisposable {
     this.#timer[Symbol.dispose]();
     let nextMs = RENEW_EVERY_MS;
     try {
-      const spec = { ...this.#lease.spec, renewTime: formatMicroTime(clock.wallMs()) };
-      this.#lease = await store.update({ metadata: this.#lease.metadata, spec });
+      const spec = { ...this.#spec, renewTime: formatMicroTime(clock.wallMs()) };
+      const attempt = `${this.incarnation}.member.${++this.#renewals}`;
+      const annotations = { ...this.#lease.metadata.annotations, [ATTEMPT_ANNOTATION]: attempt };
+      this.#attempts = [...this.#attempts, attempt].slice(-UNKNOWN_ATTEMPTS_MAX);
+      this.#lease = await store.update({ metadata: { ...this.#lease.metadata, annotations }, spec });
+      this.#attempts = [attempt];
       this.#mark = mark;
       this.#doubted = false;
     } catch (error) {
       nextMs = RETRY_EVERY_MS;
       log.warn({ incarnation: this.incarnation, error }, 'could not renew the member lease');
-      if (!(error instanceof StoreError) || error.outcome === 'conflict' || error.outcome === 'notFound') {
+      if (error instanceof StoreError && (error.outcome === 'conflict' || error.outcome === 'notFound'))
         nextMs = await this.#reread();
-      }
     }
     if (this.authority() !== 'lost') this.#timer = this.#schedule(nextMs);
   }
 
-  /** Another version is there: an earlier renewal of unknown outcome, or the end. */
+  /** Another version is there: an earlier renewal of unknown outcome, somebody's label, or the end. */
   async #reread(): Promise<number> {
     const { store, namespace } = this.#options;
     try {
       const found = await store.get(namespace, this.#lease.metadata.name);
-      if (found?.spec.holderIdentity !== this.incarnation) {
-        this.#lose(found === undefined ? 'its Lease was deleted' : 'another replica fenced it');
-      } else {
+      if (found === undefined) {
+        this.#lose('its Lease was deleted', true);
+      } else if (found.spec.holderIdentity !== this.incarnation) {
+        this.#lose('another replica fenced it', false);
+      } else if (!this.#attempts.includes(attemptOf(found))) {
+        this.#lose('its Lease went back to an earlier state', true);
+      } else if (found.metadata.resourceVersion !== this.#lease.metadata.resourceVersion) {
         this.#lease = found;
         return 0;
       }
@@ -167,18 +196,22 @@ export class Member implements AsyncDisposable {
     return RETRY_EVERY_MS;
   }
 
-  #lose(reason: string): void {
+  #lose(reason: string, byHand: boolean): void {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
     this.#timer[Symbol.dispose]();
     this.#options.log.error({ incarnation: this.incarnation, reason }, 'lost the authority over all shards');
-    this.onLost(reason);
+    this.onLost(byHand);
   }
 }
 
 /** Name of an incarnation's member Lease, in the operator's namespace. */
 export function memberLeaseName(incarnation: string): string {
   return `lockkeeper-member-${incarnation}`;
+}
+
+function attemptOf({ metadata }: Lease): string {
+  return metadata.annotations?.[ATTEMPT_ANNOTATION] ?? '';
 }
 
 function memberLease(options: MemberOptions, incarnation: string): Lease {
@@ -188,6 +221,7 @@ function memberLease(options: MemberOptions, incarnation: string): Lease {
       namespace: options.namespace,
       name: memberLeaseName(incarnation),
       labels: { [MANAGED_BY_LABEL]: MANAGED_BY, [MEMBER_LABEL]: options.podName },
+      annotations: { [ATTEMPT_ANNOTATION]: `${incarnation}.member.0` },
     },
     spec: {
       holderIdentity: incarnation,

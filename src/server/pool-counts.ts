@@ -69,6 +69,8 @@ export class PoolCounts {
       case 'reclaimRefused':
       case 'recordEdited':
       case 'recordDeleted':
+      case 'recordRestored':
+      case 'recordUnusable':
       case 'recordRefused':
       case 'recordAccepted':
     }

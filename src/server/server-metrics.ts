@@ -31,6 +31,13 @@ type Tally = {
 const WAIT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const WRITE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
+const LEASE_CHANGES = {
+  recordEdited: 'edited',
+  recordDeleted: 'deleted',
+  recordRestored: 'restored',
+  recordUnusable: 'unusable',
+} as const;
+
 /**
  * The lock server's metrics, derived from the engine's audit events, so that they cannot disagree with it. Routine counters are
  * plain numbers on the hot path and become metrics when somebody scrapes.
@@ -41,6 +48,7 @@ export class ServerMetrics {
   readonly #refusals = new Map<ErrorCode, number>();
   readonly #waitSeconds: Histogram<'kind'>;
   readonly #writeSeconds: Histogram<'outcome'>;
+  readonly #leaseChanges = new Map<string, number>(Object.values(LEASE_CHANGES).map((change) => [change, 0]));
   #deadlocks = 0;
   #overdue = 0;
 
@@ -102,6 +110,13 @@ export class ServerMetrics {
       'path',
       this.#rare,
     );
+    labelledCounter(
+      registers,
+      'lockkeeper_lease_changes_total',
+      'Leases found changed by somebody else, by what was found.',
+      'change',
+      this.#leaseChanges,
+    );
     labelledCounter(registers, 'lockkeeper_refusals_total', 'Requests refused, by error code.', 'code', this.#refusals);
     gauge(registers, 'lockkeeper_holds', 'Holds now.', () => gauges().holdCount);
     gauge(registers, 'lockkeeper_queue_length', 'Queued acquires now, over all locks.', () => gauges().waiterCount);
@@ -139,8 +154,13 @@ export class ServerMetrics {
       case 'waiterLeft':
       case 'reclaimed':
       case 'reclaimRefused':
+        return;
       case 'recordEdited':
       case 'recordDeleted':
+      case 'recordRestored':
+      case 'recordUnusable':
+        this.#leaseChanged(LEASE_CHANGES[event.type]);
+        return;
       case 'recordRefused':
     }
   }
@@ -155,6 +175,10 @@ export class ServerMetrics {
 
   wrote(outcome: PersistedCommand['outcome'], seconds: number): void {
     this.#writeSeconds.observe({ outcome }, seconds);
+  }
+
+  #leaseChanged(change: string): void {
+    this.#leaseChanges.set(change, (this.#leaseChanges.get(change) ?? 0) + 1);
   }
 
   #tally(key: string): Tally {

@@ -1,12 +1,20 @@
 import type { LostPush, Reply } from '../api/operations.ts';
 import type { Command } from '../engine/commands.ts';
-import type { AuditEvent, Effect, PersistShardEffect, RarePath, RegressedEffect } from '../engine/effects.ts';
+import type {
+  AuditEvent,
+  Effect,
+  PersistLockEffect,
+  PersistShardEffect,
+  RarePath,
+  RegressedEffect,
+} from '../engine/effects.ts';
 import type { ShardEngine } from '../engine/engine.ts';
 import type { Step } from '../engine/state.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Timers } from '../system/timers.ts';
 import { lostPushOf } from './audit.ts';
-import type { LeaseWriter, OwnedShardLease } from './lease-writer.ts';
+import type { OwnedShardLease } from './lease-drift.ts';
+import type { LeaseWriter } from './lease-writer.ts';
 import type { Member } from './member.ts';
 
 /** Where a shard's driver delivers. None of these may throw, or call back into the driver before they return. */
@@ -28,6 +36,8 @@ export interface ShardDriverOptions {
   readonly sink: ShardSink;
   /** The shard's Lease is no longer ours, or a Lease went backwards: the server takes the shard over anew. */
   readonly onLost: (driver: ShardDriver, why: RegressedEffect | 'shardLease') => void;
+  /** A write has an outcome, and the engine knows it: of the lock's Lease, or (`undefined`) of the shard's. */
+  readonly onWritten: (driver: ShardDriver, key: string | undefined) => void;
   /** An invariant of the engine broke: nothing it says can be trusted any more. */
   readonly onBroken: (error: unknown) => void;
 }
@@ -57,6 +67,11 @@ export class ShardDriver {
     return this.#options.engine;
   }
 
+  /** What is known of the shard's Lease. */
+  get lease(): OwnedShardLease {
+    return this.#options.lease;
+  }
+
   get isDropped(): boolean {
     return this.#dropped;
   }
@@ -84,8 +99,13 @@ export class ShardDriver {
     this.#timer?.[Symbol.dispose]();
   }
 
+  /** The shard's Lease is somebody else's, or went backwards. */
+  loseShard(): void {
+    this.#lose('shardLease');
+  }
+
   #run(effect: Effect): void {
-    const { sink, writer, engine } = this.#options;
+    const { sink, engine } = this.#options;
     switch (effect.kind) {
       case 'audit':
         sink.audit(engine.shard, effect.event);
@@ -95,7 +115,7 @@ export class ShardDriver {
         sink.count(effect.metric, effect.value);
         return;
       case 'persistLock':
-        void writer.writeLock(effect).then((outcome) => this.submit(outcome));
+        void this.#persistLock(effect);
         return;
       case 'persistShard':
         void this.#persistShard(effect);
@@ -134,11 +154,21 @@ export class ShardDriver {
     else this.#outbox.push(() => sink.lost(sessionId, push));
   }
 
+  async #persistLock(effect: PersistLockEffect): Promise<void> {
+    this.submit(await this.#options.writer.writeLock(effect));
+    this.#options.onWritten(this, effect.record.key);
+  }
+
   async #persistShard(effect: PersistShardEffect): Promise<void> {
     const { writer, engine, lease } = this.#options;
-    const { lostShard, ...outcome } = await writer.writeShard(engine.shard, effect, lease);
-    if (lostShard) this.#lose('shardLease');
-    else this.submit(outcome);
+    const { lostShard, drift, ...outcome } = await writer.writeShard(engine.shard, effect, lease);
+    if (lostShard) {
+      this.loseShard();
+      return;
+    }
+    if (drift?.kind === 'repair') this.submit({ kind: 'shardLeaseSeen', change: drift.change, text: drift.text });
+    this.submit(outcome);
+    this.#options.onWritten(this, undefined);
   }
 
   /** Renews the authority, as often as it takes to be sure or to have lost it, and then lets the waiting replies out. */

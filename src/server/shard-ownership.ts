@@ -1,3 +1,4 @@
+import { shardOf } from '../api/shard-hash.ts';
 import type { PersistedCommand } from '../engine/commands.ts';
 import type { RegressedEffect } from '../engine/effects.ts';
 import { ShardEngine } from '../engine/engine.ts';
@@ -7,7 +8,10 @@ import type { Log } from '../system/logger.ts';
 import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
 import { lockCounterFloor } from './counters.ts';
+import { LeaseGuard } from './lease-guard.ts';
 import { LeaseWriter } from './lease-writer.ts';
+import { collectMembers } from './fence-member.ts';
+import { LockMemory } from './lock-memory.ts';
 import { Member } from './member.ts';
 import { ShardDriver, type ShardSink } from './shard-driver.ts';
 import {
@@ -22,6 +26,8 @@ import {
 
 export interface ShardOwnershipOptions {
   readonly store: LeaseStore;
+  /** For the Leases of members, shards and their layout: a way to the API server that lock traffic cannot starve. */
+  readonly authorityStore: LeaseStore;
   readonly namespace: string;
   readonly podName: string;
   readonly shardCount: number;
@@ -37,7 +43,16 @@ export interface ShardOwnershipOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
-const NO_MEMORY: ShardMemory = { epoch: 0, lastToken: 0, graceMs: 0, restored: false };
+const NO_MEMORY: ShardMemory = {
+  epoch: 0,
+  lastToken: 0,
+  graceMs: 0,
+  slots: [],
+  slotsOverflow: false,
+  revocations: [],
+  attempts: [],
+  restored: false,
+};
 const TAKEOVERS_AT_ONCE = 8;
 const REJOIN_AFTER_MS = 500;
 
@@ -51,30 +66,44 @@ export class ShardOwnership implements AsyncDisposable {
   readonly #writer: LeaseWriter;
   readonly #drivers: (ShardDriver | undefined)[];
   readonly #memories: ShardMemory[];
-  /** Counters of DistributedLocks as spent by earlier lives of this process. */
-  readonly #seenCounters = new Map<string, number>();
+  readonly #lockMemory = new LockMemory();
+  readonly #guard: LeaseGuard;
   readonly #deadIncarnations = new Set<string>();
   #member: Member | undefined;
   /** Never rejects. */
   #rejoining: Promise<void> | undefined;
+  #isNewInstallation = false;
   #stopped = false;
 
   constructor(options: ShardOwnershipOptions) {
     this.#options = options;
     this.#takeover = {
       ...options,
+      store: options.authorityStore,
       isKnownDead: (incarnation) => this.#deadIncarnations.has(incarnation) || options.isKnownDead(incarnation),
+      isNewInstallation: () => this.#isNewInstallation,
     };
     this.#writer = new LeaseWriter({ ...options, observe: options.observeWrite });
+    this.#guard = new LeaseGuard({
+      ...options,
+      writer: this.#writer,
+      driver: (shard) => this.#drivers[shard],
+      drivers: () => this.drivers(),
+      counterFloor: (key) => this.counterFloor(key),
+      audit: (event) => options.sink.audit(0, event),
+      onRestored: () => this.#member?.distrust('the store went back to an earlier state'),
+    });
     this.#drivers = Array.from({ length: options.shardCount }, () => undefined);
     this.#memories = Array.from({ length: options.shardCount }, () => NO_MEMORY);
   }
 
   async start(): Promise<void> {
-    await agreeOnLayout(this.#takeover, this.#options.shardCount);
+    this.#isNewInstallation = await agreeOnLayout(this.#takeover, this.#options.shardCount);
     await this.#join();
     // The authority may have been lost on the way; then the next incarnation is at it.
     await this.#rejoining;
+    this.#isNewInstallation = false;
+    if (!this.#stopped) this.#guard.start();
   }
 
   driver(shard: number): ShardDriver | undefined {
@@ -87,7 +116,7 @@ export class ShardOwnership implements AsyncDisposable {
 
   /** Lowest counter for a lock without a better record: the wall clock, or what this process remembers. */
   counterFloor(key: string): number {
-    return Math.max(lockCounterFloor(this.#options.clock.wallMs()), (this.#seenCounters.get(key) ?? 0) + 1);
+    return Math.max(lockCounterFloor(this.#options.clock.wallMs()), this.#lockMemory.counterOf(key) + 1);
   }
 
   notReadyReason(): string | undefined {
@@ -99,6 +128,7 @@ export class ShardOwnership implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
+    this.#guard[Symbol.dispose]();
     // Releases that were acknowledged are written, so that the successor need not wait for them to run out.
     for (let rounds = 0; rounds < 10 && this.drivers().some((driver) => !driver.engine.isDrained); rounds++) {
       await this.#writer.whenIdle();
@@ -108,9 +138,9 @@ export class ShardOwnership implements AsyncDisposable {
   }
 
   async #join(): Promise<void> {
-    const member = await Member.join(this.#options);
+    const member = await Member.join({ ...this.#options, store: this.#options.authorityStore });
     this.#member = member;
-    member.onLost = () => this.#memberLost(member);
+    member.onLost = (byHand) => this.#memberLost(member, byHand);
     try {
       await this.#take(
         member,
@@ -124,6 +154,12 @@ export class ShardOwnership implements AsyncDisposable {
       await member[Symbol.asyncDispose]();
       throw error;
     }
+    if (this.#member !== member) return;
+    const { namespace, authorityStore: store, log } = this.#options;
+    // No shard names another member now.
+    await collectMembers({ namespace, store }).catch((error: unknown) => {
+      log.warn({ error }, 'could not delete the leases of members that are gone');
+    });
   }
 
   /**
@@ -141,7 +177,7 @@ export class ShardOwnership implements AsyncDisposable {
       if (!this.#isCurrent(member)) return;
       taken.push(...won.filter((each) => each !== undefined));
     }
-    const locks = await readLocks(this.#takeover, this.#options.shardCount);
+    const locks = await readLocks(this.#options, this.#options.shardCount);
     if (!this.#isCurrent(member)) return;
     for (const { start, lease } of taken) {
       const driver: ShardDriver = new ShardDriver({
@@ -152,12 +188,14 @@ export class ShardOwnership implements AsyncDisposable {
         member,
         writer: this.#writer,
         onLost: (lost, why) => this.#shardLost(lost, why),
+        onWritten: (_, key) => this.#guard.written(start.shard, key),
         onBroken: (error) => this.#options.onFatal(error),
       });
       this.#adopt(driver, locks[start.shard] as FoundLock[]);
       this.#drivers[start.shard] = driver;
       this.#options.onOwned(start.shard, driver);
     }
+    this.#guard.review();
   }
 
   /** `undefined` once the member is not this process's life any more: its successor is at the same shards then. */
@@ -175,15 +213,18 @@ export class ShardOwnership implements AsyncDisposable {
       this.#writer.noteLockLease(stored.record.key, carry);
       driver.submit({ kind: 'adopt', stored, counterFloor: this.counterFloor(stored.record.key) });
     }
+    const { clock, shardCount } = this.#options;
+    const isHere = (key: string) => shardOf(key, shardCount) === driver.engine.shard;
+    for (const lock of this.#lockMemory.take(isHere, clock.monotonicMs())) driver.submit({ kind: 'remember', ...lock });
   }
 
   /** The whole incarnation is over. What it acknowledged stands on record; what it granted from memory is reclaimed. */
-  #memberLost(member: Member): void {
+  #memberLost(member: Member, byHand: boolean): void {
     if (this.#member !== member) return;
     this.#member = undefined;
     this.#deadIncarnations.add(member.incarnation);
     for (const driver of this.drivers()) {
-      this.#remember(driver, false);
+      this.#remember(driver, byHand);
       driver.drop();
       this.#drivers[driver.engine.shard] = undefined;
     }
@@ -217,14 +258,15 @@ export class ShardOwnership implements AsyncDisposable {
   }
 
   #remember(driver: ShardDriver, restored: boolean): void {
-    const { engine } = driver;
-    for (const [key, counter] of engine.counters())
-      this.#seenCounters.set(key, Math.max(counter, this.#seenCounters.get(key) ?? 0));
+    const { engine, lease } = driver;
+    this.#lockMemory.note(engine.remembered(), this.#options.clock.monotonicMs());
+    const last = engine.rememberedShard();
     const before = this.#memories[engine.shard] as ShardMemory;
     this.#memories[engine.shard] = {
-      epoch: Math.max(before.epoch, engine.epoch),
+      ...last,
+      epoch: Math.max(before.epoch, last.epoch),
       lastToken: Math.max(before.lastToken, engine.lastMemoryToken),
-      graceMs: engine.graceMs,
+      attempts: lease.attempts,
       restored,
     };
   }

@@ -38,12 +38,19 @@ describe('scenarios are complete', () => {
     expect(transcripts).toContain(` reason=${reason}`);
   });
 
-  test.each(['overdue', 'deadlock', 'reclaimed', 'reclaimRefused', 'recordEdited', 'recordDeleted', 'recordRefused'])(
-    'the event %s is in one',
-    (event) => {
-      expect(transcripts).toMatch(new RegExp(`^  audit +${event}\\b`, 'm'));
-    },
-  );
+  test.each([
+    'overdue',
+    'deadlock',
+    'reclaimed',
+    'reclaimRefused',
+    'recordEdited',
+    'recordDeleted',
+    'recordRestored',
+    'recordUnusable',
+    'recordRefused',
+  ])('the event %s is in one', (event) => {
+    expect(transcripts).toMatch(new RegExp(`^  audit +${event}\\b`, 'm'));
+  });
 
   test.each(scenarios.map(({ name, text }) => ({ name, text })))(
     '$name opens with goal, promise and risk',

@@ -69,7 +69,8 @@ export class LockController implements AsyncDisposable {
       return;
     if (event.type === 'granted') this.#observations.noteGranted(key);
     if (event.type === 'recordAccepted') this.#observations.noteWritten(key);
-    if (event.type === 'recordRefused') this.#observations.noteRefusal(key, event.text);
+    if (event.type === 'recordRefused' || event.type === 'recordUnusable')
+      this.#observations.noteRefusal(key, event.text, event.type === 'recordUnusable');
     if (event.type === 'ended' && event.reason === 'forceReleased' && event.acknowledged) this.#noteForced(event);
     this.#noticed(key, event);
   }

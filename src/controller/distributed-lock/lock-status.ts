@@ -74,12 +74,11 @@ function wantedConditions(input: LockInput, inForce: AppliedRules | undefined): 
       const rules = inForce === undefined ? 'the lock takes no acquires' : 'the last good spec stays in force';
       return condition('Ready', 'InvalidSpec', `The spec breaks a rule, so ${rules}: ${input.spec.problem}.`);
     }
-    if (observation.refusal !== undefined)
-      return condition(
-        'Ready',
-        'StoreRefused',
-        `The Lease cannot be written, so nothing is granted: ${observation.refusal}`,
-      );
+    if (observation.refusal !== undefined) {
+      const { text, unusable } = observation.refusal;
+      if (unusable) return condition('Ready', 'LeaseUnusable', `Nothing is granted: ${text}`);
+      return condition('Ready', 'StoreRefused', `The Lease cannot be written, so nothing is granted: ${text}`);
+    }
     return condition('Ready', 'Serving', 'Acquires are granted by this spec.');
   };
 

@@ -4,6 +4,7 @@ import type { Line } from '../language/line.ts';
 import { keyOf, lockIdOf } from '../language/names.ts';
 import type { World } from '../language/world.ts';
 import type { Handlers } from './handler.ts';
+import { holdersOf } from './store.ts';
 
 /** Small, so that a scenario can use a block up. */
 const TOKEN_BLOCK = 1_000;
@@ -81,6 +82,16 @@ export const ownerHandlers: Handlers = {
     line.end();
     const stored = world.leases.readable(key) ?? line.fail(`${lockIdOf(key)} has no Lease that can be read`);
     return world.apply({ kind: 'adopt', stored, counterFloor });
+  },
+
+  /** `remember LOCK landed=N [counter=N] [holders=...]`: what an earlier reign in the same process knew. */
+  remember(world, line) {
+    const key = keyOf(line.word('lock'));
+    const landedCounter = line.integer('landed') ?? line.fail('landed is missing');
+    const counter = line.integer('counter') ?? landedCounter;
+    const holders = holdersOf(line);
+    line.end();
+    return world.apply({ kind: 'remember', key, counter, landedCounter, holders });
   },
 };
 

@@ -1,4 +1,5 @@
 import { type Mode, MODES } from '../../../src/api/vocabulary.ts';
+import type { FoundLease } from '../../../src/engine/commands.ts';
 import type { HolderRecord } from '../../../src/engine/records.ts';
 import { readDurationMs } from '../language/durations.ts';
 import type { Write } from '../language/leases.ts';
@@ -54,6 +55,34 @@ export const storeHandlers: Handlers = {
     return [version === undefined ? `barred, its Lease is ${found}` : `the Lease is ${version}`];
   },
 
+  /**
+   * `sees LOCK [astray="..."]`: the owner reads the lock's Lease as it stands, while nothing of its own is under way; `sees LOCK
+   * foreign`: it finds somebody else's. `sees shard edited|deleted`.
+   */
+  sees(world, line) {
+    const lockId = line.word('lock or shard');
+    if (lockId === 'shard') {
+      const change = line.says('deleted') ? 'recordDeleted' : 'recordEdited';
+      if (change === 'recordEdited' && !line.says('edited')) line.fail('a shard is edited or deleted');
+      line.end();
+      return world.apply({ kind: 'shardLeaseSeen', change, text: 'by hand' });
+    }
+    const key = keyOf(lockId);
+    const counterFloor = line.integer('floor') ?? 1;
+    const astray = line.pair('astray');
+    const isForeign = line.says('foreign');
+    line.end();
+    const lease = world.leases.locks.get(key);
+    const found: FoundLease = isForeign
+      ? { kind: 'unusable', text: 'it belongs to somebody else' }
+      : lease === undefined
+        ? { kind: 'gone' }
+        : 'damaged' in lease
+          ? { kind: 'damaged', version: lease.version, text: 'annotation holders is no JSON' }
+          : { kind: 'record', stored: lease, astray };
+    return world.apply({ kind: 'leaseSeen', key, found, counterFloor });
+  },
+
   /** `lease LOCK ...`: somebody else's hand writes, damages or removes a lock's Lease. Without more it is only shown. */
   lease(world, line) {
     const lockId = line.word('lock or shard');
@@ -92,7 +121,7 @@ function edit(world: World, line: Line, key: string): void {
 }
 
 /** `holders=alice@pod-a/7/15s,bob@pod-b/8/15s/shared`. */
-function holdersOf(line: Line): HolderRecord[] {
+export function holdersOf(line: Line): HolderRecord[] {
   const text = line.pair('holders');
   if (text === undefined) return [];
   return text.split(',').map((holder) => {

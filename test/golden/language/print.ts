@@ -66,6 +66,8 @@ function auditText(event: AuditEvent, sessionName: (sessionId: number) => string
     case 'recordAccepted':
     case 'recordEdited':
     case 'recordDeleted':
+    case 'recordRestored':
+    case 'recordUnusable':
     case 'recordRefused':
       return `${event.type} ${lockId}: ${event.text ?? 'no text'}`;
     default:

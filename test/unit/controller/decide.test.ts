@@ -132,7 +132,16 @@ describe('conditions', () => {
   const rows: readonly [fact: string, input: LockInput, condition: string][] = [
     ['rules in force', lock(), 'Ready=True/Serving'],
     ['invalid spec', lock({ spec: { kind: 'invalid', problem: 'x' } }), 'Ready=False/InvalidSpec'],
-    ['refused Lease', lock({ observation: { ...QUIET, refusal: 'quota' } }), 'Ready=False/StoreRefused'],
+    [
+      'refused Lease',
+      lock({ observation: { ...QUIET, refusal: { text: 'quota', unusable: false } } }),
+      'Ready=False/StoreRefused',
+    ],
+    [
+      'somebody else\u2019s Lease',
+      lock({ observation: { ...QUIET, refusal: { text: 'not ours', unusable: true } } }),
+      'Ready=False/LeaseUnusable',
+    ],
     ['deletion', lock({ object: object({}, { deletionTimestamp: '2026-06-01T00:00:00Z' }) }), 'Ready=False/Deleting'],
     ['nobody holds', lock(), 'Held=False/Free'],
     [
@@ -264,7 +273,7 @@ describe('a force release', () => {
       'an intention, the end perhaps not on record',
       lock({
         object: annotated({ [wish]: 'stuck', [intention]: '5 stuck' }),
-        observation: { ...QUIET, refusal: 'quota' },
+        observation: { ...QUIET, refusal: { text: 'quota', unusable: false } },
       }),
       'release',
     ],
