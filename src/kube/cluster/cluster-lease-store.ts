@@ -95,7 +95,13 @@ function leaseBody({ metadata, spec }: Lease, update: boolean): KubeObject {
   return {
     apiVersion: 'coordination.k8s.io/v1',
     kind: LEASES.kind,
-    metadata: { namespace, name, labels, annotations, ...(update ? { uid, resourceVersion } : {}) },
-    spec,
+    metadata: {
+      namespace,
+      name,
+      labels: labels && { ...labels },
+      annotations: annotations && { ...annotations },
+      ...(update ? { uid, resourceVersion } : {}),
+    },
+    spec: { ...spec },
   };
 }

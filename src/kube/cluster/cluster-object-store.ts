@@ -26,6 +26,7 @@ const WATCH_SECONDS = 300;
 const MERGE_PATCH = 'application/merge-patch+json';
 /** An update without a version reads it first, again if somebody wrote in between. */
 const UPDATE_ATTEMPTS = 5;
+const VERSION = /^[1-9][0-9]*$/;
 
 /** Objects at a real API server. */
 export class ClusterObjectStore implements ObjectStore {
@@ -163,6 +164,11 @@ export class ClusterObjectStore implements ObjectStore {
   ): Disposable {
     const { watchConnections, clock, timers, random, watchIdleMs } = this.#options;
     const { namespace, labelSelector, fieldSelector, resourceVersion } = query;
+    // Without a version, or from 0, a server begins wherever it likes.
+    if (!VERSION.test(resourceVersion)) {
+      const message = `A watch must begin at a resourceVersion, not at "${resourceVersion.slice(0, 80)}".`;
+      throw new StoreError('rejected', message, { httpStatus: 400 });
+    }
     const path =
       collectionPath(type, namespace) +
       queryString({

@@ -79,19 +79,20 @@ export class Requester {
         const pauseMs = Math.max(backoffMs(failures, RETRY, random), error.retryAfterMs ?? 0);
         if (clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
         await sleep(timers, pauseMs, call.signal).catch(() => undefined);
-        if (call.signal?.aborted) throw unanswered(call, 'aborted', false);
+        if (call.signal?.aborted) throw unanswered(call, 'aborted', false, call.signal.reason);
       }
     }
   }
 
   async #attempt(call: Call, timeoutMs: number, turnWithinMs: number): Promise<Answer> {
     const { rateLimit, clock } = this.#options;
-    if (call.signal?.aborted) throw unanswered(call, 'aborted', false);
+    if (call.signal?.aborted) throw unanswered(call, 'aborted', false, call.signal.reason);
     let restMs = timeoutMs;
     if (rateLimit !== undefined) {
       const startedMs = clock.monotonicMs();
       const turn = await rateLimit.take(turnWithinMs, call.signal);
-      if (turn !== 'turn') throw unanswered(call, turn === 'aborted' ? 'aborted' : 'overload', false);
+      if (turn === 'aborted') throw unanswered(call, 'aborted', false, call.signal?.reason);
+      if (turn !== 'turn') throw unanswered(call, 'overload', false);
       restMs = Math.min(timeoutMs, turnWithinMs - (clock.monotonicMs() - startedMs));
     }
     if (this.#inFlight >= IN_FLIGHT_MAX) throw unanswered(call, 'overload', false);
@@ -130,7 +131,8 @@ export class Requester {
         reject(why === 'tooLarge' ? new AnswerTooLarge(error.outcome, error.message, { retryable: false }) : error);
       };
       const timer = timers.after(timeoutMs, () => fail('timeout', exchange?.sent ?? false));
-      const listener = call.signal && onAbort(call.signal, () => fail('aborted', exchange?.sent ?? false));
+      const listener =
+        call.signal && onAbort(call.signal, () => fail('aborted', exchange?.sent ?? false, call.signal?.reason));
 
       connections
         .send(call.request, {
