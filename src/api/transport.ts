@@ -13,8 +13,11 @@ export interface SessionTransport {
   send(operations: readonly Operation[]): number;
   /** Up to `limit` locks of a namespace whose id begins with `prefix` and comes after `after`, in order of their ids. */
   list(query: TransportListQuery): Promise<readonly Inspection[]>;
-  /** Tells every shard that all holds have been reclaimed. */
-  reclaimComplete(): void;
+  /**
+   * Tells a shard's owner that all holds of its shard were declared to it. `epoch` names the owner that is meant: one that has
+   * taken over meanwhile was told nothing yet, and must not hear this.
+   */
+  reclaimComplete(shard: number, epoch: number): void;
   /** Ends the session. `goodbye` gives every hold back; `lost` leaves holds to their expiry. Later frames go nowhere. */
   close(reason: 'goodbye' | 'lost'): void;
 }

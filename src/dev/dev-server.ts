@@ -67,7 +67,7 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
         ? undefined
         : await openDataDirectory({ path: options.dataDirectory, timers });
     if (data !== undefined) resources.add(data.directory);
-    const saved = data === undefined ? [] : await takeSavedHolds(data.directory, data.content);
+    const saved = data === undefined ? undefined : await takeSavedHolds(data.directory, data.content);
     const store = resources.add(
       new EmbeddedStore({
         clock,
@@ -118,20 +118,25 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
         log,
       }),
     );
+    let slot = -1;
     const locks = openLocalLocks({
-      openTransport: (listener) => server.connect(PRINCIPAL, listener),
+      openTransport: (listener) => {
+        const connection = server.connect(PRINCIPAL, listener, saved?.slot);
+        slot = connection.slot;
+        return connection;
+      },
       clock,
       timers,
       random,
       log,
       namespace: DEV_NAMESPACE,
       principal: PRINCIPAL,
-      awaitsSaved: saved.length > 0,
+      awaitsSaved: saved !== undefined,
       unreachableReason: () => server.notReadyReason(),
     });
     resources.defer(() => locks.close('lost'));
-    if (saved.length > 0) await locks.restore(saved);
-    if (data !== undefined) resources.defer(() => saveHolds(data.directory, locks.save()));
+    if (saved !== undefined) await locks.restore(saved.holds);
+    if (data !== undefined) resources.defer(() => saveHolds(data.directory, { slot, holds: locks.save() }));
     const endpoint = await openEndpoint({
       calls: locks,
       clock,

@@ -104,6 +104,11 @@ export class ShardEngine {
     return state.takeStep();
   }
 
+  /** Whether the record names this slot, for a session that is here or for one that has not come yet. */
+  isSlotRecorded(slot: number): boolean {
+    return this.#state.shard.slots.has(slot);
+  }
+
   /** A lock as it stands, without a session; for controllers and dashboards. */
   inspect(key: string, nowMs: number): Inspection | undefined {
     return this.#state.isKnown(key) ? inspectionOf(this.#state, key, nowMs) : undefined;

@@ -2,7 +2,7 @@ import { lockKindOf, policyNameOf } from '../api/lock-id.ts';
 import type { Inspection, Reply } from '../api/operations.ts';
 import type { LockPolicy } from '../api/policies.ts';
 import { SHARD_COUNT, shardOf } from '../api/shard-hash.ts';
-import type { SessionListener, SessionTransport, TransportListQuery } from '../api/transport.ts';
+import type { SessionListener, TransportListQuery } from '../api/transport.ts';
 import { LIMITS } from '../api/limits.ts';
 import type { Command } from '../engine/commands.ts';
 import type { AuditEvent, RarePath } from '../engine/effects.ts';
@@ -129,13 +129,20 @@ export class LockServer implements AsyncDisposable {
     return this.#ownership.start();
   }
 
-  /** A session in this process. `principal` is its authenticated identity. */
-  connect(principal: string, listener: SessionListener): SessionTransport {
-    const slot = this.#freeSlots.pop() ?? (this.#slotsGiven < LIMITS.sessionSlotsMax ? this.#slotsGiven++ : -1);
+  /**
+   * A session in this process. `principal` is its authenticated identity. `predecessorSlot` is the slot of the session of an
+   * earlier process whose holds this one will declare: it is told of every reign. Without it the session gets a slot that no
+   * record names at that moment (so call it after `serve`), since whoever has one that is on record ends other sessions' wait by
+   * saying that it has declared all.
+   */
+  connect(principal: string, listener: SessionListener, predecessorSlot?: number): MemoryConnection {
+    const isResumed = predecessorSlot !== undefined && this.#isSlotRecorded(predecessorSlot);
+    const slot = isResumed ? predecessorSlot : this.#freeSlot();
     const identity = { id: ++this.#sessionsGiven, principal, slot, connection: 1, inProcess: true };
     const connection = new ServerConnection(identity, listener, this.#connectionHost);
     this.#connections.set(identity.id, connection);
-    return new MemoryConnection(connection, { shardCount: this.#shardCount, list: (query) => this.list(query) });
+    if (predecessorSlot !== undefined) connection.announce();
+    return new MemoryConnection(connection, { list: (query) => this.list(query) });
   }
 
   /**
@@ -305,6 +312,21 @@ export class LockServer implements AsyncDisposable {
 
   #count(metric: RarePath, value: number): void {
     this.#options.metrics?.count(metric, value);
+  }
+
+  /** -1: there are more sessions than slots. */
+  #freeSlot(): number {
+    const freed = this.#freeSlots.pop();
+    if (freed !== undefined) return freed;
+    while (this.#slotsGiven < LIMITS.sessionSlotsMax) {
+      const slot = this.#slotsGiven++;
+      if (!this.#isSlotRecorded(slot)) return slot;
+    }
+    return -1;
+  }
+
+  #isSlotRecorded(slot: number): boolean {
+    return this.engines().some((engine) => engine.isSlotRecorded(slot));
   }
 
   #closed(connection: ServerConnection, reason: 'goodbye' | 'lost'): void {

@@ -4,7 +4,6 @@ import type { ServerConnection } from './server-connection.ts';
 
 /** What a transport in the server's own process needs beside its connection. */
 export interface MemoryConnectionHost {
-  readonly shardCount: number;
   list(query: TransportListQuery): Promise<readonly Inspection[]>;
 }
 
@@ -22,6 +21,11 @@ export class MemoryConnection implements SessionTransport {
     this.#host = host;
   }
 
+  /** The session's slot, for a next process that will declare its holds; -1 if there are more sessions than slots. */
+  get slot(): number {
+    return this.#connection.identity.slot;
+  }
+
   send(operations: readonly Operation[]): number {
     const frame = ++this.#frame;
     this.#connection.receive(frame, operations);
@@ -32,8 +36,8 @@ export class MemoryConnection implements SessionTransport {
     return this.#host.list(query);
   }
 
-  reclaimComplete(): void {
-    for (let shard = 0; shard < this.#host.shardCount; shard++) this.#connection.reclaimComplete(shard);
+  reclaimComplete(shard: number, epoch: number): void {
+    this.#connection.reclaimComplete(shard, epoch);
   }
 
   close(reason: 'goodbye' | 'lost'): void {

@@ -86,9 +86,9 @@ export class ServerConnection {
     for (const operation of operations) this.#operate(operation, frame);
   }
 
-  /** The session has declared all its holds of this reign; of every reign if none is named. */
-  reclaimComplete(shard: number, epoch?: number): void {
-    if (epoch !== undefined && this.#host.epochOf(shard) !== epoch) return;
+  /** The session has declared all its holds of this shard to this reign. */
+  reclaimComplete(shard: number, epoch: number): void {
+    if (this.#host.epochOf(shard) !== epoch) return;
     if (this.#open(shard)) this.#host.submit(shard, { kind: 'reclaimComplete', ...this.#who });
   }
 

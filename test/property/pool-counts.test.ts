@@ -45,7 +45,7 @@ describe('the numbers of a pool', () => {
     const hold = await client.acquire('shop/orders/1', 'alice', { ttlMs: 60_000 });
     const second = await world.start({ isKnownDead: () => true });
     expect(second.poolCount('shop/orders')).toEqual({ holds: 0, waiters: 0, grants: 0 });
-    const successor = world.client(second);
+    const successor = world.client(second, undefined, client.transport.slot);
     const { key, ownerId, mode, token, depth, ttlMs } = hold;
     for (let times = 0; times < 3; times++)
       expect(await successor.ask({ op: 'reclaim', key, ownerId, mode, token, depth, ttlMs })).toMatchObject({

@@ -7,6 +7,7 @@ import type { Mark } from '../../src/system/clock.ts';
 import type { VirtualProcess } from '../../src/system/virtual-process.ts';
 import { ClientHold, deadlineOf } from './client-hold.ts';
 import { Link, type LinkEnd } from './link.ts';
+import { textOf } from './operation-text.ts';
 import { whenDone } from './when-done.ts';
 import type { SimClient } from './sim-client.ts';
 
@@ -388,13 +389,4 @@ export class ClientSession implements LinkEnd {
   #shardOf(key: string): number {
     return this.client.simulation.shardOf(key);
   }
-}
-
-function textOf(operation: Operation): string {
-  const { op, ref, key } = operation;
-  const token = 'token' in operation ? `#${operation.token}` : '';
-  const owner = 'ownerId' in operation && operation.ownerId !== undefined ? ` ${operation.ownerId}` : '';
-  const request = 'requestId' in operation && operation.requestId !== undefined ? ` ${operation.requestId}` : '';
-  const ttl = 'ttlMs' in operation && operation.ttlMs !== undefined ? ` ttl ${operation.ttlMs}` : '';
-  return `${op}(${ref}) ${key}${token}${owner}${request}${ttl}`;
 }

@@ -10,6 +10,8 @@ export class ScriptedTransport implements SessionTransport {
   readonly frames: (readonly Operation[])[] = [];
   /** `reclaimComplete` calls, each as the number of frames sent before it. */
   readonly completions: number[] = [];
+  /** Shard and epoch of each of them. */
+  readonly completed: (readonly [number, number])[] = [];
   readonly listQueries: TransportListQuery[] = [];
   listAnswer: () => Promise<readonly Inspection[]> = () => Promise.resolve([]);
   closedAs: 'goodbye' | 'lost' | undefined = undefined;
@@ -39,8 +41,9 @@ export class ScriptedTransport implements SessionTransport {
     return this.listAnswer();
   }
 
-  reclaimComplete(): void {
+  reclaimComplete(shard: number, epoch: number): void {
     this.completions.push(this.frames.length);
+    this.completed.push([shard, epoch]);
   }
 
   close(reason: 'goodbye' | 'lost'): void {

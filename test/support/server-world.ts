@@ -1,6 +1,7 @@
 import type { HoldReply, LostPush, Operation, Reply } from '../../src/api/operations.ts';
 import { DEFAULT_LOCK_POLICY, DEFAULT_POOL_POLICY } from '../../src/api/policies.ts';
-import type { SessionTransport } from '../../src/api/transport.ts';
+import type { SessionListener } from '../../src/api/transport.ts';
+import type { MemoryConnection } from '../../src/server/memory-connection.ts';
 import { MemoryLeaseStore } from '../../src/kube/memory-lease-store.ts';
 import { LockServer, type LockServerOptions } from '../../src/server/lock-server.ts';
 import { silentLog } from '../../src/system/logger.ts';
@@ -14,22 +15,28 @@ type Unsent = Operation extends infer Each ? (Each extends { ref: number } ? Omi
 
 /** A client of the server: asks, collects what it is told. */
 export class TestClient {
-  readonly transport: SessionTransport;
+  readonly transport: MemoryConnection;
   readonly replies = new Map<number, Reply>();
   readonly lost: LostPush[] = [];
   readonly epochs: { readonly shard: number; readonly epoch: number }[] = [];
   readonly #time: VirtualTime;
   #ref = 0;
 
-  constructor(server: LockServer, time: VirtualTime, principal: string) {
+  constructor(server: LockServer, time: VirtualTime, principal: string, predecessorSlot?: number) {
     this.#time = time;
-    this.transport = server.connect(principal, {
+    const listener: SessionListener = {
       onReply: (reply) => {
         if (reply.kind !== 'queued') this.replies.set(reply.ref, reply);
       },
       onLost: (push) => this.lost.push(push),
       onEpoch: (shard, epoch) => this.epochs.push({ shard, epoch }),
-    });
+    };
+    this.transport = server.connect(principal, listener, predecessorSlot);
+  }
+
+  /** Says to every owner that it was told of that everything is declared. */
+  completesReclaim(): void {
+    for (const { shard, epoch } of this.epochs) this.transport.reclaimComplete(shard, epoch);
   }
 
   /** Sends and returns the correlation number, without waiting. */
@@ -98,7 +105,8 @@ export class ServerWorld {
     return server;
   }
 
-  client(server: LockServer, principal = 'pod-a'): TestClient {
-    return new TestClient(server, this.time, principal);
+  /** `predecessorSlot`: of the session of an earlier server whose holds it declares. */
+  client(server: LockServer, principal = 'pod-a', predecessorSlot?: number): TestClient {
+    return new TestClient(server, this.time, principal, predecessorSlot);
   }
 }

@@ -1,6 +1,5 @@
 import type { LockkeeperError } from '../../api/codes.ts';
 import type { HoldReply } from '../../api/operations.ts';
-import { shardOf } from '../../api/shard-hash.ts';
 import type { ProgressMeter } from '../../system/clock.ts';
 import type { Timers } from '../../system/timers.ts';
 import type { Deadline } from './deadline.ts';
@@ -19,13 +18,15 @@ const SWEEP_PART = 8;
 export class HoldTable {
   readonly #meter: ProgressMeter;
   readonly #timers: Timers;
+  readonly #shardOf: (key: string) => number;
   /** A lone hold of a key as it is, several by token. */
   readonly #byKey = new Map<string, OwnHold | Map<number, OwnHold>>();
   #size = 0;
   #sweep: Disposable | undefined = undefined;
   #cursor: Iterator<OwnHold> | undefined = undefined;
 
-  constructor(meter: ProgressMeter, timers: Timers) {
+  constructor(meter: ProgressMeter, timers: Timers, shardOf: (key: string) => number) {
+    this.#shardOf = shardOf;
     this.#meter = meter;
     this.#timers = timers;
   }
@@ -42,7 +43,7 @@ export class HoldTable {
 
   /** Adds a hold that is not in the table. */
   insert(reply: HoldReply, deadline: Deadline, depth: number): OwnHold {
-    const hold = new OwnHold(reply, shardOf(reply.key), deadline, depth);
+    const hold = new OwnHold(reply, this.#shardOf(reply.key), deadline, depth);
     this.restore(hold);
     return hold;
   }

@@ -58,6 +58,8 @@ export interface LocalLocksOptions {
    * that everything is declared, which would give away what the earlier process held. Default false.
    */
   readonly awaitsSaved?: boolean;
+  /** Shards of the installation. Default 32. */
+  readonly shardCount?: number | undefined;
   /** Why the owners cannot be reached now; asked by `notReadyReason`. Default: they always can. */
   readonly unreachableReason?: () => string | undefined;
 }
@@ -77,8 +79,8 @@ export interface LocalLocks extends LockCalls {
 
 /** Opens a session and answers the localhost API with it. */
 export function openLocalLocks(options: LocalLocksOptions): LocalLocks {
-  const { openTransport, clock, timers, random, awaitsSaved = false } = options;
-  return new SessionLocks(options, new Session({ openTransport, clock, timers, random, awaitsSaved }));
+  const { openTransport, clock, timers, random, awaitsSaved = false, shardCount } = options;
+  return new SessionLocks(options, new Session({ openTransport, clock, timers, random, awaitsSaved, shardCount }));
 }
 
 class SessionLocks implements LocalLocks {

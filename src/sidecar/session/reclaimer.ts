@@ -19,14 +19,14 @@ export interface Restored {
 
 /**
  * Declares holds to owners that do not know them: those of this session after a change of the owner, and saved ones after a
- * restart of this process. Says that everything is declared only once everything was answered.
+ * restart of this process. Says to an owner that everything is declared only once everything of its shard was answered.
  */
 export class Reclaimer {
   readonly #core: SessionCore;
-  /** Declarations not yet settled. */
-  #open = 0;
-  /** The owners wait to hear that everything is declared. */
-  #owed = false;
+  /** Declarations not yet settled, by shard. */
+  readonly #open = new Map<number, number>();
+  /** Owners that wait to hear that everything of their shard is declared: the epoch of each, by shard. */
+  readonly #owed = new Map<number, number>();
   #withheld: boolean;
   #retries: ReclaimRequest[] = [];
   #timer: Disposable | undefined = undefined;
@@ -44,14 +44,17 @@ export class Reclaimer {
   /** Declares the holds of these shards that their newest owners have not acknowledged. */
   onOwnersChanged(shards: ReadonlySet<number>): void {
     const { table, client, meter } = this.#core;
-    this.#owed = true;
+    for (const shard of shards) {
+      const epoch = client.epochOf(shard);
+      if (epoch !== undefined) this.#owed.set(shard, epoch);
+    }
     this.#askAgain();
     for (const hold of table) {
       const epoch = client.epochOf(hold.shard);
       if (epoch === undefined || hold.epoch >= epoch || !shards.has(hold.shard)) continue;
       if (!hold.reclaiming && hold.leftMs(meter) > 0) this.#declare(hold);
     }
-    this.#completeIfDone();
+    this.#completeWhatIsDone();
   }
 
   /** Declares a hold at once that waits for another try, so that what is asked next finds it. */
@@ -62,7 +65,6 @@ export class Reclaimer {
   /** Declares saved holds; what is not answered is not held. `onRestored` gets each hold that is. */
   restore(saved: readonly SavedHold[], onRestored: (hold: OwnHold, saved: SavedHold) => void): Promise<Restored> {
     this.#withheld = false;
-    this.#owed = true;
     let restored = 0;
     let unsettled = saved.length;
     return new Promise((resolve) => {
@@ -70,7 +72,6 @@ export class Reclaimer {
         if (--unsettled === 0) resolve({ restored, refused: saved.length - restored });
       };
       for (const one of saved) {
-        this.#open++;
         const until = ownDeadline(this.#core.meter, one.ttlMs);
         const request = this.#ask(one, until, {
           isWanted: () => true,
@@ -84,7 +85,7 @@ export class Reclaimer {
         this.#core.client.ask(request);
       }
       if (saved.length === 0) resolve({ restored: 0, refused: 0 });
-      this.#completeIfDone();
+      this.#completeWhatIsDone();
     });
   }
 
@@ -95,7 +96,6 @@ export class Reclaimer {
   }
 
   #declare(hold: OwnHold): void {
-    this.#open++;
     hold.reclaiming = true;
     const { table, meter, client } = this.#core;
     const request = this.#ask(hold, hold.deadline, {
@@ -115,10 +115,14 @@ export class Reclaimer {
   /** The declaration, repeated until it is answered for good or cannot be of use any more. */
   #ask(declared: OwnHold | SavedHold, until: Deadline, outcome: ReclaimOutcome): ReclaimRequest {
     const { client, meter } = this.#core;
+    const shard = client.shardOf(declared.key);
+    this.#open.set(shard, (this.#open.get(shard) ?? 0) + 1);
     const settled = (tell: () => void) => {
-      this.#open--;
+      const left = (this.#open.get(shard) ?? 0) - 1;
+      if (left > 0) this.#open.set(shard, left);
+      else this.#open.delete(shard);
       tell();
-      this.#completeIfDone();
+      this.#completeWhatIsDone();
     };
     const request: ReclaimRequest = new ReclaimRequest(declared, {
       isWanted: () => {
@@ -158,9 +162,12 @@ export class Reclaimer {
     for (const request of retries) if (request.onOwnerChange()) this.#core.client.ask(request);
   }
 
-  #completeIfDone(): void {
-    if (this.#open > 0 || !this.#owed || this.#withheld) return;
-    this.#owed = false;
-    this.#core.client.reclaimComplete();
+  #completeWhatIsDone(): void {
+    if (this.#withheld) return;
+    for (const [shard, epoch] of this.#owed) {
+      if (this.#open.has(shard)) continue;
+      this.#owed.delete(shard);
+      this.#core.client.reclaimComplete(shard, epoch);
+    }
   }
 }

@@ -1,5 +1,5 @@
 import type { HoldReply, LostPush, Operation, Reply } from '../../api/operations.ts';
-import { shardOf } from '../../api/shard-hash.ts';
+import { SHARD_COUNT, shardOf } from '../../api/shard-hash.ts';
 import type { SessionListener, SessionTransport } from '../../api/transport.ts';
 import { type Clock, ProgressMeter } from '../../system/clock.ts';
 import type { Timers } from '../../system/timers.ts';
@@ -30,6 +30,8 @@ export interface SessionClientOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly observer: SessionObserver;
+  /** Shards of the installation. Default 32. */
+  readonly shardCount?: number | undefined;
 }
 
 /**
@@ -41,6 +43,7 @@ export class SessionClient implements SessionListener {
   readonly #meter: ProgressMeter;
   readonly #observer: SessionObserver;
   readonly #transport: SessionTransport;
+  readonly #shardCount: number;
   readonly #marks = new FrameMarks();
   /** By every number under which a request was asked. */
   readonly #pending = new PendingTable();
@@ -55,7 +58,8 @@ export class SessionClient implements SessionListener {
   #lastFrame = 0;
   #closed = false;
 
-  constructor({ openTransport, clock, timers, observer }: SessionClientOptions) {
+  constructor({ openTransport, clock, timers, observer, shardCount = SHARD_COUNT }: SessionClientOptions) {
+    this.#shardCount = shardCount;
     this.#timers = timers;
     this.#meter = new ProgressMeter(clock);
     this.#observer = observer;
@@ -69,6 +73,10 @@ export class SessionClient implements SessionListener {
   /** Requests under way. */
   get pendingCount(): number {
     return this.#pending.size;
+  }
+
+  shardOf(key: string): number {
+    return shardOf(key, this.#shardCount);
   }
 
   epochOf(shard: number): number | undefined {
@@ -137,8 +145,8 @@ export class SessionClient implements SessionListener {
     return this.#transport.list(query);
   }
 
-  reclaimComplete(): void {
-    if (!this.#closed) this.#transport.reclaimComplete();
+  reclaimComplete(shard: number, epoch: number): void {
+    if (!this.#closed) this.#transport.reclaimComplete(shard, epoch);
   }
 
   /** Sends what is queued, then ends the session. Whatever is under way fails with UNAVAILABLE. */
@@ -167,7 +175,7 @@ export class SessionClient implements SessionListener {
   }
 
   onLost(push: LostPush): void {
-    if (!this.#closed && this.#isCurrent(shardOf(push.key), push.epoch)) this.#observer.onLost(push);
+    if (!this.#closed && this.#isCurrent(this.shardOf(push.key), push.epoch)) this.#observer.onLost(push);
   }
 
   onEpoch(shard: number, epoch: number): void {
@@ -177,7 +185,7 @@ export class SessionClient implements SessionListener {
   }
 
   #onHold(reply: HoldReply, request: PendingRequest | undefined): void {
-    if (!this.#isCurrent(shardOf(reply.key), reply.epoch)) {
+    if (!this.#isCurrent(this.shardOf(reply.key), reply.epoch)) {
       if (request !== undefined && request.ref === reply.ref) this.rejectAnswer(request);
     } else if (request === undefined) {
       this.#observer.onStray(reply);
@@ -243,7 +251,7 @@ export class SessionClient implements SessionListener {
     this.#queue = [];
     const lost = this.#pending
       .list()
-      .filter(({ ref, key }) => ref <= this.#sentThroughRef && shards.has(shardOf(key)))
+      .filter(({ ref, key }) => ref <= this.#sentThroughRef && shards.has(this.shardOf(key)))
       .toSorted((one, other) => one.ref - other.ref);
     for (const request of lost) if (request.isReclaim) this.#askNewOwner(request);
     this.#observer.onOwnersChanged(shards);

@@ -23,6 +23,8 @@ export interface SessionOptions {
   readonly random: Random;
   /** Saved holds are to be restored: until then no owner hears that everything is declared. */
   readonly awaitsSaved: boolean;
+  /** Shards of the installation. Default 32. */
+  readonly shardCount?: number | undefined;
 }
 
 /** The parts of one session, put together. */
@@ -44,12 +46,11 @@ export class Session implements SessionCore {
   #strays: HoldReply[] = [];
   #strayTurn: Disposable | undefined = undefined;
 
-  constructor({ openTransport, clock, timers, random, awaitsSaved }: SessionOptions) {
+  constructor({ openTransport, clock, timers, random, awaitsSaved, shardCount }: SessionOptions) {
     this.clock = clock;
     this.meter = new ProgressMeter(clock);
     this.timers = timers;
     this.random = random;
-    this.table = new HoldTable(this.meter, timers);
     this.#requestPrefix = `${random.uuid().slice(0, 13)}-`;
     this.client = new SessionClient({
       openTransport,
@@ -60,7 +61,9 @@ export class Session implements SessionCore {
         onLost: (push) => this.#onLost(push),
         onOwnersChanged: (shards) => this.reclaimer.onOwnersChanged(shards),
       },
+      shardCount,
     });
+    this.table = new HoldTable(this.meter, timers, (key) => this.client.shardOf(key));
     this.heartbeat = new Heartbeat(timers, this.client);
     this.renewer = new Renewer(this);
     this.releaser = new Releaser(this);

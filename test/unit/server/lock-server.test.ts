@@ -108,7 +108,8 @@ describe('a successor', () => {
   it('ends the grace at once when every recorded session has reclaimed', async () => {
     const world = new ServerWorld();
     const { token } = await world.client(await world.start()).acquire(KEY, 'alice');
-    const client = world.client(await world.start({ isKnownDead: () => true }));
+    const next = await world.start({ isKnownDead: () => true });
+    const client = world.client(next, undefined, 0);
     await client.ask({ op: 'inspect', key: KEY });
     expect(
       await client.ask({
@@ -121,13 +122,34 @@ describe('a successor', () => {
         ttlMs: 15_000,
       }),
     ).toMatchObject({ kind: 'hold', token });
-    client.transport.reclaimComplete();
+    client.completesReclaim();
     expect(
       await client.ask({ op: 'acquire', key: KEY, ownerId: 'bob', mode: 'exclusive', timeoutMs: 0 }),
     ).toMatchObject({ code: 'LOCK_HELD' });
     expect(
       await client.ask({ op: 'acquire', key: 'shop/orders/43', ownerId: 'bob', mode: 'exclusive', timeoutMs: 0 }),
     ).toMatchObject({ kind: 'hold' });
+  });
+
+  it('gives a session that declares nothing a slot that no earlier session has on record', async () => {
+    const world = new ServerWorld();
+    const { token } = await world.client(await world.start()).acquire(KEY, 'alice');
+    const next = await world.start({ isKnownDead: () => true });
+    const stranger = world.client(next, 'pod-b');
+    for (let shard = 0; shard < next.shardCount; shard++) {
+      const engine = next.engines().find((each) => each.shard === shard);
+      stranger.transport.reclaimComplete(shard, engine?.epoch ?? 0);
+    }
+    expect(
+      await stranger.ask({ op: 'acquire', key: KEY, ownerId: 'bob', mode: 'exclusive', timeoutMs: 0 }),
+    ).toMatchObject({ code: 'UNAVAILABLE', details: { reason: 'grace' } });
+    const client = world.client(next, 'pod-a', 0);
+    expect(
+      await client.ask({
+        ...({ op: 'reclaim', key: KEY, token, ownerId: 'alice', mode: 'exclusive', depth: 1 } as const),
+        ttlMs: 15_000,
+      }),
+    ).toMatchObject({ kind: 'hold', token });
   });
 
   it('waits until a member it does not know to be dead has been silent for its whole lease', async () => {

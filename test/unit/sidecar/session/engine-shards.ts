@@ -66,7 +66,10 @@ export class EngineShards {
       const connection = (this.#sessions.get(sessionId)?.connection ?? 0) + 1;
       const connected: Connected = { listener, connection, open: true, owners: new Map(), arrivesAtMs: 0 };
       this.#sessions.set(sessionId, connected);
-      for (const shard of this.#shards.values()) this.#openSession(shard, sessionId);
+      for (const shard of this.#shards.values()) {
+        this.#openSession(shard, sessionId);
+        if (connection > 1) this.#tellEpoch(connected, shard);
+      }
       let frame = 0;
       return {
         send: (operations) => {
@@ -77,12 +80,10 @@ export class EngineShards {
           return number;
         },
         list: ({ namespace, prefix, after, limit }) => Promise.resolve(this.#list(namespace, prefix, after, limit)),
-        reclaimComplete: () => {
-          const owners = [...this.#shards.values()].filter(
-            (shard) => (connected.owners.get(shard.engine.shard) ?? shard) === shard,
-          );
+        reclaimComplete: (index, epoch) => {
           this.#up(connected, () => {
-            for (const shard of owners) this.#run(shard, { kind: 'reclaimComplete', sessionId, connection });
+            const shard = this.#shards.get(index);
+            if (shard?.engine.epoch === epoch) this.#run(shard, { kind: 'reclaimComplete', sessionId, connection });
           });
         },
         close: (reason) => {
@@ -107,7 +108,7 @@ export class EngineShards {
     for (const { record: lock, version } of old.locks.values())
       this.#run(shard, { kind: 'adopt', stored: { record: lock, version }, counterFloor: 1 });
     this.#configure(shard);
-    this.#announce(number, shard);
+    this.#announce(shard);
   }
 
   /** The key's shard is handed over, with everything its owner knew. Not during a grace: its reclaims would be cut off. */
@@ -122,7 +123,7 @@ export class EngineShards {
     const shard = this.#start(number, record, snapshot.counter + 1, 0, old.locks);
     this.#configure(shard);
     this.#run(shard, { kind: 'import', snapshot });
-    this.#announce(number, shard);
+    this.#announce(shard);
   }
 
   /** How the key stands with its owner now. */
@@ -212,14 +213,18 @@ export class EngineShards {
     });
   }
 
-  #announce(number: number, shard: Shard): void {
-    for (const session of this.#sessions.values())
-      this.#time.after(delayOf(this.downMs), () => {
-        const known = session.owners.get(number);
-        if (!session.open || (known !== undefined && known.record.epoch > shard.record.epoch)) return;
-        session.owners.set(number, shard);
-        session.listener.onEpoch(number, shard.record.epoch);
-      });
+  #announce(shard: Shard): void {
+    for (const session of this.#sessions.values()) this.#tellEpoch(session, shard);
+  }
+
+  #tellEpoch(session: Connected, shard: Shard): void {
+    const number = shard.engine.shard;
+    this.#time.after(delayOf(this.downMs), () => {
+      const known = session.owners.get(number);
+      if (!session.open || (known !== undefined && known.record.epoch > shard.record.epoch)) return;
+      session.owners.set(number, shard);
+      session.listener.onEpoch(number, shard.record.epoch);
+    });
   }
 
   #run(shard: Shard, command: Command): void {

@@ -4,6 +4,7 @@
  */
 import { expect, test } from '@jest/globals';
 import type { HoldReply } from '../../../../src/api/operations.ts';
+import { shardOf } from '../../../../src/api/shard-hash.ts';
 import { deadlineOf } from '../../../../src/sidecar/session/deadline.ts';
 import { HoldTable } from '../../../../src/sidecar/session/hold-table.ts';
 import { ProgressMeter } from '../../../../src/system/clock.ts';
@@ -12,7 +13,7 @@ import { VirtualTime } from '../../../../src/system/virtual.ts';
 function setup() {
   const time = new VirtualTime();
   const meter = new ProgressMeter(time);
-  const table = new HoldTable(meter, time);
+  const table = new HoldTable(meter, time, shardOf);
   const add = (key: string, token: number, ttlMs = 10_000) => {
     const reply: HoldReply = {
       ...({ kind: 'hold', ref: 1, key, ownerId: 'o', mode: 'shared', token, depth: 1, ttlMs } as const),

@@ -51,7 +51,7 @@ describe('order', () => {
     expect(waiting.value?.fencingToken).toBe('6');
   });
 
-  test('one completion for several shards, after the last answer', async () => {
+  test('one completion for each shard, to the owner that was told, after its last answer', async () => {
     const at = bench();
     const others = Array.from({ length: 40 }, (_, index) => `pool/${index}`).filter(
       (lockId) => shardOf(`team/${lockId}`) !== shard,
@@ -64,10 +64,32 @@ describe('order', () => {
     await at.turn();
     const reclaims = at.transport.sent('reclaim');
     expect(reclaims).toHaveLength(2);
-    at.transport.hold(reclaims[0] as never, { epoch: reclaims[0]?.key === key ? 2 : 4 });
-    expect(at.transport.completions).toHaveLength(0);
-    at.transport.hold(reclaims[1] as never, { epoch: reclaims[1]?.key === key ? 2 : 4 });
-    expect(at.transport.completions).toHaveLength(1);
+    at.transport.hold(reclaims.find((reclaim) => reclaim.key === key) as never, { epoch: 2 });
+    expect(at.transport.completed).toEqual([[shard, 2]]);
+    at.transport.hold(reclaims.find((reclaim) => reclaim.key !== key) as never, { epoch: 4 });
+    expect(at.transport.completed).toEqual([
+      [shard, 2],
+      [shardOf(`team/${other}`), 4],
+    ]);
+  });
+
+  test('an owner that took over meanwhile and was told nothing hears of no completion', async () => {
+    const at = bench();
+    const other = Array.from({ length: 40 }, (_, index) => `pool/${index}`).find(
+      (lockId) => shardOf(`team/${lockId}`) !== shard,
+    ) as string;
+    await take(at, 'pool/a', 5);
+    await take(at, other, 6);
+    at.transport.listener.onEpoch(shardOf(`team/${other}`), 2);
+    await at.turn();
+    const reclaim = at.transport.last('reclaim');
+    // The news and the answer lie in one turn: the hold in the first shard is not declared yet.
+    at.transport.listener.onEpoch(shard, 2);
+    at.transport.hold(reclaim, { epoch: 2 });
+    expect(at.transport.completed).toEqual([[shardOf(`team/${other}`), 2]]);
+    await at.turn();
+    at.transport.hold(at.transport.last('reclaim'), { epoch: 2 });
+    expect(at.transport.completed.at(-1)).toEqual([shard, 2]);
   });
 
   test('a session without holds is complete at once', async () => {

@@ -53,6 +53,8 @@ describe('save', () => {
 describe('restore', () => {
   test('declares each hold; only what is answered is held', async () => {
     const at = bench({ awaitsSaved: true });
+    const shards = ['team/pool/a', 'team/pool/b'].map((key) => shardOf(key));
+    for (const shard of shards) at.transport.listener.onEpoch(shard, 1);
     const restored = watch(at.locks.restore([saved, { ...saved, key: 'team/pool/b', token: 6 }]));
     await at.turn();
     expect(at.transport.frames.at(-1)).toMatchObject([
@@ -64,11 +66,11 @@ describe('restore', () => {
     const [first, second] = at.transport.sent('reclaim');
     at.transport.hold(first as never);
     expect(await heldForMs(at)).toBe(9_750);
-    expect(at.transport.completions).toEqual([]);
+    expect(at.transport.completed).toEqual([[shards[0], 1]]);
     at.transport.refuse(second?.ref ?? 0, 'NOT_HELD');
     await at.turn();
     expect(restored.value).toEqual({ restored: 1, refused: 1 });
-    expect(at.transport.completions).toHaveLength(1);
+    expect(at.transport.completed).toEqual(shards.map((shard) => [shard, 1]));
     expect(at.locks.save()).toEqual([saved]);
   });
 
@@ -111,6 +113,7 @@ describe('restore', () => {
 
   test('is repeated while the owner cannot answer, but not longer than the hold can live', async () => {
     const at = bench({ awaitsSaved: true });
+    at.transport.listener.onEpoch(shardOf(saved.key), 1);
     const restored = watch(at.locks.restore([saved]));
     at.transport.onFrame = (operations) => {
       for (const { op, ref } of operations) if (op === 'reclaim') at.transport.refuse(ref, 'UNAVAILABLE');
