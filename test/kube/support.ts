@@ -29,3 +29,18 @@ export async function freshNamespace(controlPlane: ControlPlane = sharedControlP
   await controlPlane.http.expectSuccess('POST', '/api/v1/namespaces', { body: { metadata: { name } } });
   return { name, kubectl: (words, input) => controlPlane.kubectl(['--namespace', name, ...words], input) };
 }
+
+/** Where the API server has the Leases of a namespace. */
+export function leasesPath(namespace: string): string {
+  return `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
+}
+
+/** A Lease to create, without anything of ours. */
+export function lease(name: string, holderIdentity = 'somebody') {
+  return {
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: { name },
+    spec: { holderIdentity, leaseDurationSeconds: 15 },
+  };
+}

@@ -1,11 +1,12 @@
 /** Plain calls to an API server, for the harness itself and for tests that must not go through the client under test. */
 import { readFileSync } from 'node:fs';
-import { request as httpsRequest } from 'node:https';
-import { Agent } from 'node:https';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, request as httpsRequest } from 'node:https';
 import { parse } from 'yaml';
 
 export interface Answer {
   readonly status: number;
+  readonly headers: IncomingHttpHeaders;
   // biome-ignore lint: a test reads whatever is there
   readonly body: any;
 }
@@ -67,7 +68,7 @@ export class HttpClient implements Disposable {
         incoming.on('error', reject);
         incoming.on('end', () => {
           const text = Buffer.concat(chunks).toString();
-          resolve({ status: incoming.statusCode ?? 0, body: asJson(text) });
+          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: asJson(text) });
         });
       });
       outgoing.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
