@@ -259,8 +259,11 @@ export class LockServer implements AsyncDisposable {
     if (policy === undefined) this.#configured.delete(id);
     else this.#configured.set(id, { resource, name, policy, counterFloor });
     const command = this.#configureCommand(resource, name, policy, counterFloor);
-    if (resource === 'lock') this.#submit(shardOf(name, this.#shardCount), command);
-    else for (let shard = 0; shard < this.#shardCount; shard++) this.#submit(shard, command);
+    if (resource === 'lock') {
+      const shard = shardOf(name, this.#shardCount);
+      this.#submit(shard, command);
+      this.#ownership.reviewLock(shard, name);
+    } else for (let shard = 0; shard < this.#shardCount; shard++) this.#submit(shard, command);
   }
 
   #configureCommand(

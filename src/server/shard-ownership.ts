@@ -119,6 +119,11 @@ export class ShardOwnership implements AsyncDisposable {
     return Math.max(lockCounterFloor(this.#options.clock.wallMs()), this.#lockMemory.counterOf(key) + 1);
   }
 
+  /** A lock has rules now: a Lease of that name, seen before, is its. */
+  reviewLock(shard: number, key: string): void {
+    this.#guard.written(shard, key);
+  }
+
   notReadyReason(): string | undefined {
     if (this.#member === undefined || this.#member.authority() === 'lost')
       return 'this process has no authority over any shard at present';
