@@ -1,13 +1,14 @@
 /** What `npm start` prints once it serves: where it listens, and lines to type next. */
 export function bannerOf(options: {
   readonly addresses: readonly string[];
-  readonly dataFile: string | undefined;
   readonly port: number;
+  /** Where locks are kept, as a sentence. */
+  readonly place: string;
   readonly kubeconfigPath: string;
 }): string {
   const base = `http://localhost:${options.port}/v1/locks`;
   return `Lockkeeper serves locks on ${options.addresses.join(' and ')}
-${options.dataFile === undefined ? 'Locks are kept in memory only; --data DIR keeps them across restarts.' : `Locks are kept in ${options.dataFile}.`}
+${options.place}
 
 Try, in another terminal:
   curl -s --json '{"ownerId":"alice"}' ${base}/migrations:acquire

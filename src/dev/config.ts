@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { problemsOf } from '../operator/config.ts';
 import type { Environment } from '../system/environment.ts';
 import { DEFAULT_KUBE_PORT } from './kube-api.ts';
 
@@ -13,24 +14,45 @@ Distributed locks on this machine: the operator and the sidecar in one process.
 Options:
   --port N        Port on 127.0.0.1 and [::1], 0 for any free one (default ${DEFAULT_PORT}).
   --socket PATH   Also listen on this Unix socket.
-  --kube-port N   Port of the embedded Kubernetes API for kubectl, 0 for any free one (default ${DEFAULT_KUBE_PORT}).
-  --write-kubeconfig PATH  Where to write the kubeconfig for it (default DIR/kubeconfig, or .lockkeeper/kubeconfig).
-  --data DIR      Keep locks in DIR across restarts (default: in memory only). One process at a time.
   --apply FILE    Declare the locks and pools of this file of manifests; see examples/locks.yaml.
   --log LEVEL     debug, info, warn, error or silent (default warn).
-  --help          Print this.`;
+  --help          Print this.
 
-const configSchema = z.strictObject({
-  port: z.coerce.number().int().min(0).max(65_535),
-  'kube-port': z.coerce.number().int().min(0).max(65_535),
-  socket: z.string().min(1).optional(),
-  'write-kubeconfig': z.string().min(1).optional(),
-  data: z.string().min(1).optional(),
-  apply: z.string().min(1).optional(),
-  log: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
-  help: z.boolean(),
-});
-export type DevConfig = z.output<typeof configSchema>;
+Without a cluster, on an embedded Kubernetes API:
+  --kube-port N   Port of that API for kubectl, 0 for any free one (default ${DEFAULT_KUBE_PORT}).
+  --write-kubeconfig PATH  Where to write the kubeconfig for it (default DIR/kubeconfig, or .lockkeeper/kubeconfig).
+  --data DIR      Keep locks in DIR across restarts (default: in memory only). One process at a time.
+
+On a Kubernetes cluster:
+  --kubeconfig PATH  Keep locks in the cluster of this kubeconfig.
+  --context NAME     Context of that kubeconfig (default: its current one).`;
+
+const configSchema = z
+  .strictObject({
+    port: z.coerce.number().int().min(0).max(65_535).default(DEFAULT_PORT),
+    socket: z.string().min(1).optional(),
+    apply: z.string().min(1).optional(),
+    log: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+    help: z.boolean(),
+    'kube-port': z.coerce.number().int().min(0).max(65_535).optional(),
+    'write-kubeconfig': z.string().min(1).optional(),
+    data: z.string().min(1).optional(),
+    kubeconfig: z.string().min(1).optional(),
+    context: z.string().min(1).optional(),
+  })
+  .superRefine((config, context) => {
+    const problem = (path: keyof typeof config, message: string) =>
+      context.addIssue({ code: 'custom', path: [path], message });
+    if (config.context !== undefined && config.kubeconfig === undefined)
+      problem('context', 'it names a context of --kubeconfig, which is not given');
+    if (config.kubeconfig === undefined) return;
+    if (config.data !== undefined)
+      problem('data', 'with --kubeconfig locks are kept in the cluster; leave one of the two out');
+    for (const option of ['kube-port', 'write-kubeconfig'] as const)
+      if (config[option] !== undefined)
+        problem(option, 'with --kubeconfig there is no embedded Kubernetes API; leave it out');
+  });
+export type DevConfig = Readonly<z.output<typeof configSchema>>;
 
 /** What the command line says, checked whole: every problem at once, each naming its option. */
 export type DevCommand =
@@ -44,26 +66,23 @@ export function parseCommand(environment: Environment): DevCommand {
     ({ values } = parseArgs({
       args: [...environment.arguments],
       options: {
-        port: { type: 'string', default: String(DEFAULT_PORT) },
-        'kube-port': { type: 'string', default: String(DEFAULT_KUBE_PORT) },
+        port: { type: 'string' },
         socket: { type: 'string' },
+        apply: { type: 'string' },
+        log: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+        'kube-port': { type: 'string' },
         'write-kubeconfig': { type: 'string' },
         data: { type: 'string' },
-        apply: { type: 'string' },
-        log: { type: 'string', default: 'warn' },
-        help: { type: 'boolean', short: 'h', default: false },
+        kubeconfig: { type: 'string' },
+        context: { type: 'string' },
       },
     }));
   } catch (error) {
     return { run: 'refuse', problems: [error instanceof Error ? error.message : String(error)] };
   }
   const parsed = configSchema.safeParse(values);
-  if (!parsed.success) {
-    return {
-      run: 'refuse',
-      problems: parsed.error.issues.map((issue) => `--${issue.path.join('.')}: ${issue.message}`),
-    };
-  }
+  if (!parsed.success) return { run: 'refuse', problems: problemsOf(parsed.error) };
   if (parsed.data.help) return { run: 'help' };
   return { run: 'serve', config: Object.freeze(parsed.data) };
 }

@@ -1,23 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { LockkeeperError } from '../api/codes.ts';
 import type { KubeObject } from '../kube/kube-object.ts';
+import { StoreError } from '../kube/lease-store.ts';
+import { failToStart, fatalHandler, refuseToStart, stopOnSignal, versionOfPackage } from '../operator/process.ts';
 import { systemClock } from '../system/clock.ts';
+import { Disposables } from '../system/disposables.ts';
 import type { Environment } from '../system/environment.ts';
-import { exitNow, exitWhenIdle } from '../system/exit.ts';
 import { createLog } from '../system/logger.ts';
 import { systemRandom } from '../system/random.ts';
-import { onStop } from '../system/signals.ts';
 import { systemTimers } from '../system/timers.ts';
 import { bannerOf } from './banner.ts';
 import { type DevConfig, parseCommand, USAGE } from './config.ts';
 import { DataDirectoryError } from './data-directory-error.ts';
 import { startDevServer } from './dev-server.ts';
+import { openEmbeddedPlace } from './embedded-place.ts';
+import { DEFAULT_KUBE_PORT } from './kube-api.ts';
 import { readManifests } from './manifests.ts';
-
-const EXIT_USAGE = 2;
-const EXIT_FAILED = 1;
-const EXIT_BROKEN = 70;
+import type { Place, Tools } from './place.ts';
 
 /** Runs `npm start` until it is asked to stop. Prints for a person; never throws. */
 export async function run(environment: Environment): Promise<void> {
@@ -27,7 +26,7 @@ export async function run(environment: Environment): Promise<void> {
     return;
   }
   if (command.run === 'refuse') {
-    refuse(command.problems, USAGE);
+    refuseToStart(command.problems, USAGE);
     return;
   }
   const { config } = command;
@@ -42,67 +41,58 @@ function declaredIn({ apply }: DevConfig): readonly KubeObject[] | undefined {
   try {
     text = readFileSync(apply, 'utf8');
   } catch (error) {
-    refuse([`--apply: cannot read ${apply}: ${error instanceof Error ? error.message : String(error)}`]);
+    refuseToStart([`--apply: cannot read ${apply}: ${error instanceof Error ? error.message : String(error)}`]);
     return undefined;
   }
   const { objects, problems } = readManifests(text);
   if (problems.length === 0) return objects;
-  refuse(problems.map((problem) => `--apply: ${apply}: ${problem}`));
+  refuseToStart(problems.map((problem) => `--apply: ${apply}: ${problem}`));
   return undefined;
 }
 
 async function serve(config: DevConfig, declared: readonly KubeObject[]): Promise<void> {
   const log = createLog({ level: config.log });
-  const onFatal = (error: unknown) => {
-    log.error({ error }, 'this process cannot go on');
-    console.error(
-      'Lockkeeper: something that must never happen has happened; stopping at once. The log has the cause.',
-      error,
-    );
-    exitNow(EXIT_BROKEN);
-  };
-  const kubeconfigPath = resolve(config['write-kubeconfig'] ?? join(config.data ?? '.lockkeeper', 'kubeconfig'));
+  const tools = { clock: systemClock(), timers: systemTimers({ keepAlive: true }), random: systemRandom(), log };
+  const version = versionOfPackage();
+  const resources = new Disposables();
+  const stop = new AbortController();
+  stopOnSignal(resources, (signal) => {
+    console.log(`\n${signal}: stopping; again to stop at once.`);
+    stop.abort();
+  });
   try {
-    const server = await startDevServer({
+    const place = resources.add(await openPlace(config, tools, version, stop.signal));
+    const { addresses, port } = await startDevServer({
+      ...tools,
+      place,
       port: config.port,
       socketPath: config.socket,
-      dataDirectory: config.data,
-      kubePort: config['kube-port'],
-      kubeconfigPath,
       declared,
-      version: versionOfPackage(),
-      clock: systemClock(),
-      timers: systemTimers({ keepAlive: true }),
-      random: systemRandom(),
-      log,
-      onFatal,
+      version,
+      onFatal: fatalHandler(log),
+      onWaiting: (reason) => console.log(`Lockkeeper does not serve yet: ${reason}.`),
+      resources,
     });
-    onStop((signal) => {
-      console.log(`\n${signal}: stopping; again to stop at once.`);
-      server[Symbol.asyncDispose]().then(
-        () => exitNow(0),
-        (error: unknown) => {
-          console.error('Lockkeeper did not stop cleanly:', error);
-          exitNow(EXIT_FAILED);
-        },
-      );
-    });
-    const { addresses, port } = server.endpoint;
-    console.log(bannerOf({ addresses, dataFile: server.dataFile, port: port ?? config.port, kubeconfigPath }));
+    const { description, kubeconfigPath } = place;
+    console.log(bannerOf({ addresses, port: port ?? config.port, place: description, kubeconfigPath }));
   } catch (error) {
-    const isForPeople = error instanceof LockkeeperError || error instanceof DataDirectoryError;
-    console.error(`Lockkeeper did not start: ${isForPeople ? error.message : ''}`, isForPeople ? '' : error);
-    exitWhenIdle(EXIT_FAILED);
+    if (stop.signal.aborted) return;
+    await resources.dispose().catch(() => {});
+    failToStart(error, error instanceof DataDirectoryError || error instanceof StoreError);
   }
 }
 
-function refuse(problems: readonly string[], advice?: string): void {
-  for (const problem of problems) console.error(`Lockkeeper did not start: ${problem}`);
-  if (advice !== undefined) console.error(`\n${advice}`);
-  exitWhenIdle(EXIT_USAGE);
-}
-
-function versionOfPackage(): string {
-  const manifest = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
+async function openPlace(config: DevConfig, tools: Tools, version: string, signal: AbortSignal): Promise<Place> {
+  const { kubeconfig, context } = config;
+  if (kubeconfig !== undefined) {
+    // Only here: the Kubernetes client library costs a second and 60 MB.
+    const { openClusterPlace } = await import('./cluster-place.ts');
+    return openClusterPlace({ ...tools, kubeconfigPath: resolve(kubeconfig), context, version, signal });
+  }
+  return openEmbeddedPlace({
+    ...tools,
+    dataDirectory: config.data,
+    kubePort: config['kube-port'] ?? DEFAULT_KUBE_PORT,
+    kubeconfigPath: resolve(config['write-kubeconfig'] ?? join(config.data ?? '.lockkeeper', 'kubeconfig')),
+  });
 }

@@ -65,6 +65,10 @@ it(
           timeoutMs: 10_000,
         });
         expect(keeper.status).toBe(200);
+        const lent = await server.post('/v1/locks/lent:acquire', { ownerId: 'borrower', ttlMs: 60_000 });
+        expect(lent.status).toBe(200);
+        const key = await server.post(`/v1/locks/default/key-${round}:acquire`, { ownerId: 'keeper', ttlMs: TTL_MS });
+        expect(key.status).toBe(200);
         await server.kill();
         await running;
 
@@ -80,6 +84,14 @@ it(
           ownerId: `keeper-${round}`,
         });
         expect(renewed.status).toBe(200);
+        const returned = await restarted.post('/v1/locks/lent:release', {
+          fencingToken: lent.body['fencingToken'],
+          ownerId: 'borrower',
+        });
+        expect(returned).toMatchObject({ status: 200, body: { released: true, depth: 0 } });
+        // Whoever holds a key of a pool is not on record: nobody else gets any before the longest promise has run out.
+        const early = await restarted.post(`/v1/locks/default/key-${round}:acquire`, { ownerId: 'thief' });
+        expect(early).toMatchObject({ status: 503, body: { details: { reason: 'grace' } } });
         const next = await restarted.post('/v1/locks/kept:acquire', {
           ownerId: 'next',
           timeoutMs: 20_000,

@@ -5,6 +5,7 @@ import type { Random } from '../../system/random.ts';
 import type { Timers } from '../../system/timers.ts';
 import type { LeaseStore } from '../lease-store.ts';
 import type { ObjectStore } from '../object-store.ts';
+import { type AccessRequest, reviewOwnAccess } from './access-review.ts';
 import { ClusterLeaseStore } from './cluster-lease-store.ts';
 import { ClusterObjectStore, type ClusterStoreOptions } from './cluster-object-store.ts';
 import { Connections } from './connections.ts';
@@ -57,6 +58,8 @@ export interface Cluster extends AsyncDisposable {
   readonly server: string;
   /** What the server says it is, for example `v1.36.3`. Rejects with a `StoreError`. */
   version(): Promise<string>;
+  /** Whether the account of the kubeconfig may do this, by the API server's word. Rejects with a `StoreError`. */
+  isAllowed(access: AccessRequest): Promise<boolean>;
 }
 
 /**
@@ -114,6 +117,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       const { value } = await requester.read({ ...call, request: { method: 'GET', path: '/version' } });
       return (value as { readonly gitVersion: string }).gitVersion;
     },
+    isAllowed: (access) => reviewOwnAccess(requester, access),
     [Symbol.asyncDispose]: () => disposables.dispose(),
   };
 }

@@ -2,7 +2,7 @@ import { customResourceDefinitions } from '../../../src/api/custom-resources/def
 import { API_VERSION } from '../../../src/api/custom-resources/resource.ts';
 import type { DistributedLockStatus } from '../../../src/api/custom-resources/distributed-lock.ts';
 import { type Controllers, startControllers } from '../../../src/controller/controllers.ts';
-import { ServerLockAuthority } from '../../../src/dev/lock-authority.ts';
+import { ServerLockAuthority } from '../../../src/operator/lock-authority.ts';
 import { EmbeddedStore } from '../../../src/kube/embedded/embedded-store.ts';
 import {
   DISTRIBUTED_LOCKS,
