@@ -1,5 +1,7 @@
 /** What the tests against a real API server share: one control plane for a whole run, and a namespace for each test. */
-import { type ControlPlane, type KubectlAnswer, attachControlPlane } from './control-plane/control-plane.ts';
+import { basename } from 'node:path';
+import { type ControlPlane, attachControlPlane } from './control-plane/control-plane.ts';
+import type { KubectlAnswer } from './control-plane/test-cluster.ts';
 
 let shared: ControlPlane | undefined;
 
@@ -14,6 +16,17 @@ export function sharedControlPlane(): ControlPlane {
   return shared;
 }
 
+/** Ends the control plane of this run; of a cluster that is not ours, the namespaces that the run has made. */
+export async function endRun(): Promise<void> {
+  const controlPlane = sharedControlPlane();
+  if (!controlPlane.isOwn) {
+    const label = `${runLabel}=${basename(controlPlane.directory)}`;
+    const { items } = await controlPlane.http.get(`/api/v1/namespaces?labelSelector=${encodeURIComponent(label)}`);
+    for (const { metadata } of items) await controlPlane.http.call('DELETE', `/api/v1/namespaces/${metadata.name}`);
+  }
+  await controlPlane[Symbol.asyncDispose]();
+}
+
 export interface Namespace {
   readonly name: string;
   /** Runs `kubectl` in this namespace to its end. `input` goes to its standard input. */
@@ -22,11 +35,16 @@ export interface Namespace {
 
 let namespaces = 0;
 
-/** A namespace nobody used before. It stays: nothing deletes it, and without a controller nothing could. */
+/** What all namespaces of a run are labelled with, so that a cluster which is not ours can be rid of them. */
+export const runLabel = 'lockkeeper.dev/test-run';
+
+/** A namespace nobody used before. It stays to the end of the run: without a controller nothing could remove it. */
 export async function freshNamespace(controlPlane: ControlPlane = sharedControlPlane()): Promise<Namespace> {
   namespaces += 1;
   const name = `test-${process.pid}-${Date.now().toString(36)}-${namespaces}`;
-  await controlPlane.http.expectSuccess('POST', '/api/v1/namespaces', { body: { metadata: { name } } });
+  await controlPlane.http.expectSuccess('POST', '/api/v1/namespaces', {
+    body: { metadata: { name, labels: { [runLabel]: basename(controlPlane.directory) } } },
+  });
   return { name, kubectl: (words, input) => controlPlane.kubectl(['--namespace', name, ...words], input) };
 }
 

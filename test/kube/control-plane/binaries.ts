@@ -20,24 +20,27 @@ export class NoBinariesError extends Error {}
 /** Tells people what is used, a line each. */
 export type Say = (line: string) => void;
 
+/** Gets every program of a control plane, as `findBinary` does. */
+export async function findBinaries(say: Say): Promise<Binaries> {
+  const found: Partial<Record<ProgramName, Binary>> = {};
+  for (const name of programNames) found[name] = await findBinary(name, say);
+  return found as Binaries;
+}
+
 /**
- * For each program the first of: `TEST_ASSET_KUBE_APISERVER`, `TEST_ASSET_ETCD`, `TEST_ASSET_KUBECTL`;
- * `KUBEBUILDER_ASSETS`; what setup-envtest has downloaded; our cache; for kubectl the one on the PATH; the published
- * envtest archive; a build from published Go modules, which takes some minutes. The last two go to our cache.
+ * The first of: `TEST_ASSET_KUBE_APISERVER`, `TEST_ASSET_ETCD`, `TEST_ASSET_KUBECTL`; `KUBEBUILDER_ASSETS`; what
+ * setup-envtest has downloaded; our cache; for kubectl the one on the PATH; the published envtest archive; a build from
+ * published Go modules, which takes some minutes. The last two go to our cache.
  *
  * @throws NoBinariesError saying what to do; Error if a build fails, or a variable names a program that does not run.
  */
-export async function findBinaries(say: Say): Promise<Binaries> {
+export async function findBinary(name: ProgramName, say: Say): Promise<Binary> {
+  const startMs = performance.now();
   const minor = wantedMinor();
-  const found: Partial<Record<ProgramName, Binary>> = {};
-  for (const name of programNames) {
-    const startMs = performance.now();
-    const [binary, source] = (await onThisMachine(name, minor)) ?? (await made(name, minor, say));
-    found[name] = binary;
-    const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
-    say(`${name} ${binary.version} from ${source} (${binary.path}), ${seconds} s`);
-  }
-  return found as Binaries;
+  const [binary, source] = (await onThisMachine(name, minor)) ?? (await made(name, minor, say));
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+  say(`${name} ${binary.version} from ${source} (${binary.path}), ${seconds} s`);
+  return binary;
 }
 
 type Found = readonly [binary: Binary, source: string];

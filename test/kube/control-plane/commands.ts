@@ -1,14 +1,14 @@
 /** The command lines of a control plane's programs. */
 import { join } from 'node:path';
-import type { ControlPlaneState } from './state.ts';
+import type { OwnPrograms } from './state.ts';
 
-export function etcdArguments(state: ControlPlaneState): string[] {
-  const { clientPort, peerPort, version } = state.etcd;
+export function etcdArguments({ etcd, dataDirectory }: OwnPrograms): string[] {
+  const { clientPort, peerPort, version } = etcd;
   // A machine that loses power loses the tests anyway.
   const withoutFsync = /^v3\.[0-4]\./.test(version) ? [] : ['--unsafe-no-fsync'];
   return [
     '--name=test',
-    `--data-dir=${state.dataDirectory}`,
+    `--data-dir=${dataDirectory}`,
     `--listen-client-urls=http://127.0.0.1:${clientPort}`,
     `--advertise-client-urls=http://127.0.0.1:${clientPort}`,
     `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
@@ -19,8 +19,8 @@ export function etcdArguments(state: ControlPlaneState): string[] {
   ];
 }
 
-/** RBAC is on, service accounts have working tokens, every write is in the audit log before it is answered. */
-export function apiServerArguments(directory: string, { etcd, apiServer, server }: ControlPlaneState): string[] {
+/** RBAC is on, service accounts have working tokens, every request is in the audit log before it is handled. */
+export function apiServerArguments(directory: string, { etcd, apiServer }: OwnPrograms): string[] {
   const file = (name: string) => join(directory, name);
   return [
     `--etcd-servers=http://127.0.0.1:${etcd.clientPort}`,
@@ -36,7 +36,7 @@ export function apiServerArguments(directory: string, { etcd, apiServer, server 
     '--allow-privileged=true',
     // Without kube-controller-manager nobody makes the account "default" that it asks of every namespace.
     '--disable-admission-plugins=ServiceAccount',
-    `--service-account-issuer=${server}/`,
+    `--service-account-issuer=https://127.0.0.1:${apiServer.port}/`,
     `--service-account-key-file=${file('service-accounts.pub')}`,
     `--service-account-signing-key-file=${file('service-accounts.key')}`,
     '--endpoint-reconciler-type=none',

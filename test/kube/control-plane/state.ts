@@ -3,10 +3,17 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface ControlPlaneState {
-  /** For example `v1.36.3`. */
+  /** Of the API server, for example `v1.36.3`. */
   readonly version: string;
-  /** URL of the API server. */
-  readonly server: string;
+  /** Of a user who may do everything. */
+  readonly kubeconfigPath: string;
+  /** Path of the program. */
+  readonly kubectl: string;
+  /** What we run ourselves; undefined for a cluster that was there before. */
+  readonly own?: OwnPrograms;
+}
+
+export interface OwnPrograms {
   readonly etcd: {
     readonly path: string;
     readonly version: string;
@@ -14,8 +21,6 @@ export interface ControlPlaneState {
     readonly peerPort: number;
   };
   readonly apiServer: { readonly path: string; readonly port: number };
-  /** Path of the program. */
-  readonly kubectl: string;
   /** In memory where the machine has a file system for that; elsewhere a folder of the control plane's own. */
   readonly dataDirectory: string;
 }
