@@ -37,7 +37,7 @@ const GONE_MAX = 10_000;
  * where it stood, one that is too old is preceded by a new list, whose differences are told like any change. Failures wait
  * their turn with a growing, jittered pause, which is never shorter than what the server asked for. What is known never goes
  * back, in whichever order the answer to an own write and its event come; only a store that was itself set back to an earlier
- * state, seen by the version of a list or of a bookmark, is taken as it is.
+ * state, seen by the versions of a list or of a bookmark, is taken as it is.
  *
  * Not promised: that what is known is the newest state, or that every state in between is told.
  */
@@ -91,7 +91,7 @@ export class ListWatch<Item extends Watched> implements Disposable {
     try {
       const { items, resourceVersion } = await source.list({ signal });
       if (signal.aborted) return;
-      if (this.#version !== undefined && isNewer(this.#version, resourceVersion)) this.#restored();
+      if (this.#wentBack(items, resourceVersion)) this.#restored();
       this.#version = resourceVersion;
       const listed = new Set<string>();
       for (const object of items) {
@@ -186,6 +186,18 @@ export class ListWatch<Item extends Watched> implements Disposable {
     // The first time nothing is wrong yet: servers end watches as they like.
     const delayMs = this.#failures <= 1 ? random.fraction() * 100 : backoffMs(this.#failures - 1, BACKOFF, random);
     this.#timer = timers.after(Math.max(delayMs, retryAfterMs), run);
+  }
+
+  /**
+   * Versions of one store only grow. Its own may have grown beyond what was known, but an object whose version was part of that
+   * state and is an older one now gives it away.
+   */
+  #wentBack(items: readonly Item[], resourceVersion: string): boolean {
+    if (this.#version !== undefined && isNewer(this.#version, resourceVersion)) return true;
+    return items.some((object) => {
+      const known = this.#objects.get(keyOf(object))?.metadata.resourceVersion;
+      return known !== undefined && isNewer(known, object.metadata.resourceVersion) && !isNewer(known, resourceVersion);
+    });
   }
 
   #restored(): void {

@@ -137,11 +137,11 @@ describe('the end', () => {
     ['410 as the answer', (response) => response.writeHead(410).end('gone'), 'expired', 'gone'],
     ['403 as the answer', (response) => response.writeHead(403).end('not you'), 'ended', 'not you'],
     ['an answer without events', (response) => response.writeHead(200).end(), 'ended', 'server ended'],
-    ['a reset', (response) => response.socket?.resetAndDestroy(), 'ended', 'connection failed'],
-    ['no JSON', (response) => stream(response, 'not json\n'), 'ended', 'cannot be read'],
+    ['a reset', (response) => response.socket?.resetAndDestroy(), 'expired', 'connection failed'],
+    ['no JSON', (response) => stream(response, 'not json\n'), 'expired', 'cannot be read'],
     ['an unknown type', (response) => stream(response, line('SURPRISE', {})), 'ended', 'SURPRISE'],
-    ['an event without a version', (response) => stream(response, line('ADDED', {})), 'ended', 'cannot be read'],
-    ['an endless line', (response) => stream(response, 'x'.repeat(5 * 1024 * 1024)), 'ended', 'cannot be read'],
+    ['an event without a version', (response) => stream(response, line('ADDED', {})), 'expired', 'cannot be read'],
+    ['an endless line', (response) => stream(response, 'x'.repeat(5 * 1024 * 1024)), 'expired', 'cannot be read'],
   ])('%s', async (_what, script, code, message) => {
     server.script = (_request, response) => script(response);
     const { events, until } = await watching();
@@ -184,7 +184,7 @@ describe('the end', () => {
     }
     await until(7);
     expect(performance.now() - startedMs).toBeGreaterThan(1_200);
-    expect(events.map(told)).toEqual(['BOOKMARK 6', ...Array(5).fill('BOOKMARK 7'), 'ERROR ended']);
+    expect(events.map(told)).toEqual(['BOOKMARK 6', ...Array(5).fill('BOOKMARK 7'), 'ERROR expired']);
     await server.until(() => server.openSockets === 0);
   });
 });

@@ -44,7 +44,7 @@ const REFUSAL_BYTES_MAX = 64 * 1024;
 
 /**
  * One watch over one connection: a line of JSON for each event. It ends by disposal (the socket is closed at once), by the
- * caller's signal, or with `onEnd`.
+ * caller's signal, or with `onEnd`: `ended` only if the server itself said that it is over.
  */
 export class WatchStream implements Disposable {
   readonly #options: WatchStreamOptions;
@@ -96,7 +96,7 @@ export class WatchStream implements Disposable {
           onHead: (status, headers) => this.#head(status, headers),
           onData: (chunk) => this.#data(chunk),
           onEnd: () => this.#ended(),
-          onFailure: (error) => this.#end('ended', `the connection failed: ${error.message}`),
+          onFailure: (error) => this.#broke(`the connection failed: ${error.message}`),
         },
       );
       if (this.#over) this.#exchange.abort();
@@ -130,7 +130,7 @@ export class WatchStream implements Disposable {
       }
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      this.#end('ended', `what the server sent cannot be read: ${message}`);
+      this.#broke(`what the server sent cannot be read: ${message}`);
       return;
     }
     this.#yieldTurn(chunk.length);
@@ -185,7 +185,12 @@ export class WatchStream implements Disposable {
 
   #suspect(message: string): void {
     this.#options.connections.retire();
-    this.#end('ended', message);
+    this.#broke(message);
+  }
+
+  /** A server that was stopped, restored and started again would be silent about all it was asked for: list first. */
+  #broke(message: string): void {
+    this.#end(this.#options.connections.closed ? 'ended' : 'expired', message);
   }
 
   #end(code: WatchEnd['code'], message: string, retryAfterMs?: number): void {

@@ -261,17 +261,23 @@ describe('a server that asks for patience', () => {
 });
 
 describe('a store that was set back to an earlier state', () => {
-  /** Version 20 with objects `kept` and `lost` is known; the store then goes back to version 8 with an older `kept`. */
-  async function restored(event: ObjectEvent) {
+  /** Version 20 with objects `kept` and `lost` is known; then the store has `items` at `resourceVersion`. */
+  async function setBack(event: ObjectEvent, items: readonly [string, string][], resourceVersion: string) {
     const time = new VirtualTime();
     const changes: string[] = [];
-    const object = (name: string, resourceVersion: string) =>
+    const object = ([name, version]: readonly [string, string]) =>
       ({
         apiVersion: API_VERSION,
         kind: 'DistributedLock',
-        metadata: { name, namespace: 'shop', uid: name, resourceVersion, creationTimestamp: '2026-01-01T00:00:00Z' },
+        metadata: {
+          name,
+          namespace: 'shop',
+          uid: name,
+          resourceVersion: version,
+          creationTimestamp: '2026-01-01T00:00:00Z',
+        },
       }) as StoredObject;
-    let state = { items: [object('kept', '20'), object('lost', '19')], resourceVersion: '20' };
+    let state = { items: [object(['kept', '20']), object(['lost', '19'])], resourceVersion: '20' };
     let hear: (event: ObjectEvent) => void = () => {};
     let restores = 0;
     const watcher = new ListWatch({
@@ -295,21 +301,49 @@ describe('a store that was set back to an earlier state', () => {
     watcher.start();
     await time.runBy(1);
     changes.length = 0;
-    state = { items: [object('kept', '7')], resourceVersion: '8' };
+    state = { items: items.map(object), resourceVersion };
     hear(event);
     await time.runBy(1_000);
     return { watcher, changes, restores };
   }
 
-  it.each<[string, ObjectEvent]>([
-    ['a bookmark from before', { type: 'BOOKMARK', resourceVersion: '8' }],
-    ['a watch that is told to list again', { type: 'ERROR', code: 'expired', message: 'too old' }],
-  ])('is found out by %s, and taken as it is', async (_how, event) => {
-    const { watcher, changes, restores } = await restored(event);
+  const expired: ObjectEvent = { type: 'ERROR', code: 'expired', message: 'list again' };
+
+  it.each<[string, ObjectEvent, string]>([
+    ['a bookmark from before', { type: 'BOOKMARK', resourceVersion: '8' }, '8'],
+    ['the version of a new list', expired, '8'],
+    ['an object that is older than it was, though the store has gone on since', expired, '40'],
+  ])('is found out by %s, and taken as it is', async (_how, event, resourceVersion) => {
+    const { watcher, changes, restores } = await setBack(event, [['kept', '7']], resourceVersion);
     expect(restores).toBe(1);
     expect(watcher.get('shop/kept')?.metadata.resourceVersion).toBe('7');
     expect(watcher.get('shop/lost')).toBeUndefined();
     expect(new Set(changes)).toEqual(new Set(['shop/kept', 'shop/lost']));
+  });
+
+  it('is not seen in an ordinary list, whatever has changed or ended', async () => {
+    const { watcher, changes, restores } = await setBack(expired, [['kept', '25']], '30');
+    expect(restores).toBe(0);
+    expect(changes.toSorted()).toEqual(['shop/kept', 'shop/lost']);
+    expect([...watcher.keys()]).toEqual(['shop/kept']);
+  });
+
+  it('is not seen in a list that began before an own write', async () => {
+    const { time, store, changes, watcher, create, embedded } = world();
+    await create('a');
+    watcher.start();
+    await time.runBy(10);
+    const { list } = store;
+    store.list = async (type, query, options) => {
+      const before = await list.call(store, type, query, options);
+      watcher.note(await embedded.patch(DISTRIBUTED_LOCKS, 'shop', 'a', { metadata: { labels: { value: 'own' } } }));
+      return before;
+    };
+    changes.length = 0;
+    store.cutWatches('expired');
+    await time.runBy(1_000);
+    expect(watcher.get('shop/a')?.metadata.labels).toEqual({ value: 'own' });
+    expect(changes).toEqual([]);
   });
 });
 
