@@ -292,6 +292,7 @@ describe('a backup that is restored', () => {
     // A watch from a version that the store has never had would be silent about this one.
     await cluster.leases.update({ ...(found ?? current), spec: { holderIdentity: 'once more' } });
     await eventually(() => holder() === 'once more');
+    expect(restores).toBe(1);
   });
 });
 
