@@ -6,12 +6,19 @@
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { NoBinariesError, findBinaries } from '../test/kube/control-plane/binaries.ts';
+import { NoBinariesError, findBinaries, findBinary } from '../test/kube/control-plane/binaries.ts';
 import { attachControlPlane, startControlPlane } from '../test/kube/control-plane/control-plane.ts';
+import { wantsExistingCluster } from '../test/kube/control-plane/existing-cluster.ts';
 
 const usage = 'Usage: npm run kube -- up|down --dir DIRECTORY, or npm run kube -- prepare';
 
 const say = (line: string): void => console.log(line);
+
+/** For a cluster that is there already only kubectl is needed. */
+async function prepare(): Promise<void> {
+  if (wantsExistingCluster()) await findBinary('kubectl', say);
+  else await findBinaries(say);
+}
 
 async function up(directory: string): Promise<string> {
   const found = attachControlPlane(directory);
@@ -39,7 +46,7 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { dir: { type: 'string' } } });
   const [command, ...rest] = positionals;
   const directory = values.dir === undefined ? undefined : resolve(values.dir);
-  if (rest.length === 0 && command === 'prepare' && directory === undefined) await findBinaries(say);
+  if (rest.length === 0 && command === 'prepare' && directory === undefined) await prepare();
   else if (rest.length === 0 && command === 'up' && directory !== undefined) say(await up(directory));
   else if (rest.length === 0 && command === 'down' && directory !== undefined) say(await down(directory));
   else {

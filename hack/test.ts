@@ -18,6 +18,8 @@ interface Counts {
 
 interface Suite {
   readonly name: string;
+  /** Comes first. Exit code 3: this machine cannot run the suite, which is then skipped. Any other but 0 is a failure. */
+  readonly preparation?: readonly string[];
   readonly command: readonly string[];
   /** Reads the counts of a finished run from its output, or from a file it wrote. Undefined: there are none to read. */
   readonly counts: (output: string) => Counts | undefined;
@@ -58,6 +60,12 @@ const simulation: Suite = {
   },
 };
 
+/** On a real API server: one control plane for the whole suite, whose parts some tests kill, so one file at a time. */
+const kube: Suite = {
+  ...jestSuite('kube', '--runInBand'),
+  preparation: ['node', '--disable-warning=ExperimentalWarning', 'hack/kube.ts', 'prepare'],
+};
+
 /** Jest suites of folders that do not exist are left out; the process suite runs one file at a time. */
 const suites: readonly Suite[] = [
   jestSuite('unit'),
@@ -67,6 +75,7 @@ const suites: readonly Suite[] = [
   simulation,
   jestSuite('socket'),
   jestSuite('process', '--runInBand'),
+  kube,
 ].filter(({ name }) => existsSync(join(repository, 'test', name)));
 
 function parse(args: readonly string[]): { readonly chosen: readonly Suite[]; readonly rest: readonly string[] } {
@@ -94,18 +103,41 @@ function inWords({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
+interface Outcome {
+  readonly counts: Counts;
+  /** A line for each part. */
+  readonly lines: readonly string[];
+}
+
+async function runSuite({ name, preparation, command, counts }: Suite, rest: readonly string[]): Promise<Outcome> {
+  console.log(`== ${name}`);
+  const line = (part: string, seconds: number, text: string) =>
+    `${part.padEnd(16)} ${seconds.toFixed(1).padStart(6)} s  ${text}`;
+  const lines: string[] = [];
+  if (preparation) {
+    const { exitCode, seconds } = await run(preparation, { show: true });
+    if (exitCode === 3) {
+      const skipped = { passed: 0, failed: 0, skipped: 1 };
+      return { counts: skipped, lines: [line(name, seconds, 'skipped: this machine cannot run it, as said above')] };
+    }
+    lines.push(line(`${name} (prepare)`, seconds, exitCode === 0 ? 'ok' : 'failed'));
+    if (exitCode !== 0) return { counts: judged(undefined, exitCode), lines };
+  }
+  const { exitCode, output, seconds } = await run([...command, ...rest], { show: true });
+  const result = judged(counts(output), exitCode);
+  return { counts: result, lines: [...lines, line(name, seconds, inWords(result))] };
+}
+
 async function runAll(): Promise<number> {
   const { chosen, rest } = parse(process.argv.slice(2));
   const total = { passed: 0, failed: 0, skipped: 0 };
   const lines: string[] = [];
-  for (const { name, command, counts } of chosen) {
-    console.log(`== ${name}`);
-    const { exitCode, output, seconds } = await run([...command, ...rest], { show: true });
-    const result = judged(counts(output), exitCode);
-    total.passed += result.passed;
-    total.failed += result.failed;
-    total.skipped += result.skipped;
-    lines.push(`${name.padEnd(10)} ${seconds.toFixed(1).padStart(6)} s  ${inWords(result)}`);
+  for (const suite of chosen) {
+    const outcome = await runSuite(suite, rest);
+    total.passed += outcome.counts.passed;
+    total.failed += outcome.counts.failed;
+    total.skipped += outcome.counts.skipped;
+    lines.push(...outcome.lines);
   }
   console.log(`\n${lines.join('\n')}\n${inWords(total)}`);
   return total.failed > 0 || total.passed === 0 || (isCi && total.skipped > 0) ? 1 : 0;
