@@ -1,7 +1,7 @@
 import { isObject } from './json.ts';
 import { type Schema, fieldPath, keepsUnknown, schemaOfField } from './schema.ts';
 
-/** Drops what the schema does not know, and `null` where it is not allowed but a default is; the paths dropped go to `dropped`. */
+/** Drops what the schema does not know; the paths dropped go to `dropped`. */
 export function prune(value: unknown, schema: Schema, path: string, dropped: string[]): unknown {
   if (Array.isArray(value)) {
     const { items } = schema;
@@ -19,7 +19,7 @@ export function prune(value: unknown, schema: Schema, path: string, dropped: str
   return Object.fromEntries(kept);
 }
 
-/** Fills in defaults, from the outside in; `null` counts as absent where it is not allowed. */
+/** Fills in defaults, from the outside in; `null` counts as absent where it is not allowed, whether there is a default or not. */
 export function withDefaults(value: unknown, schema: Schema): unknown {
   if (Array.isArray(value)) {
     const { items } = schema;
@@ -28,7 +28,7 @@ export function withDefaults(value: unknown, schema: Schema): unknown {
   if (!isObject(value)) return value;
   const result: Record<string, unknown> = { ...value };
   for (const [field, below] of Object.entries(schema.properties ?? {})) {
-    if (result[field] === null && below.nullable !== true && below.default !== undefined) delete result[field];
+    if (result[field] === null && below.nullable !== true) delete result[field];
     if (!Object.hasOwn(result, field) && below.default !== undefined) result[field] = below.default;
   }
   for (const [field, inner] of Object.entries(result)) {

@@ -13,7 +13,12 @@ export function schemaCauses(value: unknown, schema: Schema, path: string, old?:
     return [typeCause(path, schema, 'null')];
   }
   const mistyped = typeProblem(value, schema);
-  if (mistyped !== undefined) return [typeCause(path, schema, mistyped)];
+  if (mistyped !== undefined)
+    return [
+      ...fractionCauses(path, schema, mistyped),
+      typeCause(path, schema, mistyped),
+      ...enumCauses(value, schema, path),
+    ];
   const causes = [...enumCauses(value, schema, path), ...combinationCauses(value, schema, path)];
   if (typeof value === 'string') causes.push(...textCauses(value, schema, path));
   if (typeof value === 'number') causes.push(...numberCauses(value, schema, path));
@@ -47,40 +52,50 @@ function typeProblem(value: unknown, schema: Schema): string | undefined {
 }
 
 function typeCause(path: string, schema: Schema, found: string): Cause {
-  const wanted = schema['x-kubernetes-int-or-string'] === true ? 'integer,string' : schema.type;
-  return invalid(path, found, `${path} in body must be of type ${wanted}: "${found}"`, 'FieldValueTypeInvalid');
+  const { type, format } = schema;
+  // Numbers are told by their names in Go, and what has a format is told by that, where they do not fit.
+  const isFraction = found === 'number' && type === 'integer';
+  const isNumberForText = found === 'integer' && type === 'string' && format !== undefined;
+  const shownType = isFraction ? 'float64' : isNumberForText ? 'int64' : found;
+  const plain = isFraction || isNumberForText ? (format ?? type) : type;
+  const wanted = schema['x-kubernetes-int-or-string'] === true ? 'integer,string' : plain;
+  const problem = `${path} in body must be of type ${wanted}: "${shownType}"`;
+  return invalid(path, shownType, problem, 'FieldValueTypeInvalid');
+}
+
+/** What an API server says beside that of a fraction for a whole number: it checks formats apart, and knows no field then. */
+function fractionCauses(path: string, { type, format }: Schema, found: string): Cause[] {
+  if (found !== 'number' || type !== 'integer' || format === undefined) return [];
+  return [invalid('<nil>', '', `Checked value must be of type integer with format ${format} in ${path}`)];
 }
 
 function enumCauses(value: unknown, schema: Schema, field: string): Cause[] {
   if (schema.enum === undefined || schema.enum.some((each) => isEqual(each, value))) return [];
   const supported = schema.enum.map((each) => JSON.stringify(each)).join(', ');
-  const message = `Unsupported value: ${shown(value)}: supported values: ${supported}`;
+  const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${supported}`;
   return [{ reason: 'FieldValueNotSupported', field, message }];
 }
 
 function textCauses(value: string, schema: Schema, path: string): Cause[] {
-  const causes: Cause[] = [];
-  const length = Array.from(value).length;
-  if (schema.minLength !== undefined && length < schema.minLength)
-    causes.push(invalid(path, value, `${path} in body should be at least ${schema.minLength} chars long`));
-  if (schema.maxLength !== undefined && length > schema.maxLength)
-    causes.push({
-      reason: 'FieldValueTooLong',
-      field: path,
-      message: `Too long: may not be more than ${schema.maxLength} bytes`,
-    });
-  if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value))
-    causes.push(invalid(path, value, `${path} in body should match '${schema.pattern}'`));
-  if (schema.format !== undefined && !hasFormat(value, schema.format))
-    causes.push(
-      invalid(
-        path,
-        value,
-        `${path} in body must be of type ${schema.format}: ${shown(value)}`,
-        'FieldValueTypeInvalid',
-      ),
-    );
+  const { format } = schema;
+  const causes = firstTextCause(value, schema, path);
+  if (format !== undefined && !hasFormat(value, format)) {
+    const problem = `${path} in body must be of type ${format}: ${shown(value)}`;
+    causes.push(invalid(path, value, problem, 'FieldValueTypeInvalid'));
+  }
   return causes;
+}
+
+/** Of a length and a pattern that are both wrong only one is told. */
+function firstTextCause(value: string, { minLength, maxLength, pattern }: Schema, path: string): Cause[] {
+  const length = Array.from(value).length;
+  if (maxLength !== undefined && length > maxLength)
+    return [{ reason: 'FieldValueTooLong', field: path, message: `Too long: may not be more than ${maxLength} bytes` }];
+  if (minLength !== undefined && length < minLength)
+    return [invalid(path, value, `${path} in body should be at least ${minLength} chars long`)];
+  if (pattern !== undefined && !patternOf(pattern).test(value))
+    return [invalid(path, value, `${path} in body should match '${pattern}'`)];
+  return [];
 }
 
 const patterns = new Map<string, RegExp>();
@@ -137,6 +152,8 @@ function listCauses(value: readonly unknown[], schema: Schema, path: string, old
     if (unique && seen.has(identity))
       causes.push({ reason: 'FieldValueDuplicate', field: where, message: `Duplicate value: ${identity}` });
     seen.add(identity);
+    if (keys !== undefined && !isObject(item))
+      causes.push(invalid(where, item, 'must be an object for an array of list-type map'));
     // Only items with an identity can be told to be the same as before.
     const oldItem =
       keys === undefined ? undefined : oldItems.find((each) => isEqual(identityOf(each), identityOf(item)));

@@ -52,7 +52,7 @@ test('defaults are filled in from the outside in, also for null', () => {
 describe('validation', () => {
   test.each<[unknown, Schema, string]>([
     ['a', number({}), 'Invalid value: "string": f in body must be of type integer: "string"'],
-    [1.5, number({}), 'Invalid value: "number": f in body must be of type integer: "number"'],
+    [1.5, number({}), 'Invalid value: "float64": f in body must be of type integer: "float64"'],
     [null, text(), 'Invalid value: "null": f in body must be of type string: "null"'],
     [0, number({ minimum: 1 }), 'Invalid value: 0: f in body should be greater than or equal to 1'],
     [9, number({ maximum: 8 }), 'Invalid value: 9: f in body should be less than or equal to 8'],
