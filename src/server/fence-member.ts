@@ -1,16 +1,17 @@
 import { type LeaseStore, StoreError } from '../kube/lease-store.ts';
+import type { Clock } from '../system/clock.ts';
 import type { Timers } from '../system/timers.ts';
-import { MEMBER_LABEL, MEMBER_LEASE_DURATION_MS, memberLeaseName } from './member.ts';
+import { MEMBER_LABEL, memberLeaseName } from './member.ts';
+import { MemberObservation } from './member-observation.ts';
 
 const RETRY_MS = 250;
-/** No version of this software gives a member Lease a longer life. */
-const SILENCE_MS_MAX = 60_000;
 /** How often to look whether a record is there again whose absence made it necessary to fence everybody. */
 const LOOK_EVERY_MS = 1_000;
 
 export interface FenceOptions {
   readonly store: LeaseStore;
   readonly namespace: string;
+  readonly clock: Clock;
   readonly timers: Timers;
   /**
    * Whether this incarnation is known to be dead without observing it: an earlier life of this very process, or one that a
@@ -19,6 +20,8 @@ export interface FenceOptions {
   readonly isKnownDead: (incarnation: string) => boolean;
   /** False once the taker is no owner any more itself: it then fences nobody. */
   readonly isWanted: () => boolean;
+  /** Told that this incarnation has to be waited for. */
+  readonly onWaiting?: ((incarnation: string) => void) | undefined;
 }
 
 /**
@@ -29,26 +32,24 @@ export interface FenceOptions {
  * not answer.
  */
 export async function fenceMember(options: FenceOptions, incarnation: string): Promise<void> {
-  const { store, namespace, timers } = options;
+  const { store, namespace, clock, timers } = options;
   const name = memberLeaseName(incarnation);
-  const pause = (delayMs: number) => new Promise<void>((resolve) => timers.after(delayMs, resolve));
+  using observation = new MemberObservation(options, name);
   while (options.isWanted()) {
     try {
-      const seen = await store.get(namespace, name);
-      if (seen !== undefined && seen.spec.holderIdentity !== incarnation) return;
-      if (!options.isKnownDead(incarnation)) {
-        // What is recorded may have been edited: never less than a member relies on, and not for ever.
-        const recordedMs = (seen?.spec.leaseDurationSeconds ?? 0) * 1000;
-        await pause(Math.min(SILENCE_MS_MAX, Math.max(MEMBER_LEASE_DURATION_MS, recordedMs)));
-        const after = await store.get(namespace, name);
-        if (after?.metadata.resourceVersion !== seen?.metadata.resourceVersion) continue;
+      const found = await store.get(namespace, name);
+      if (found !== undefined && found.spec.holderIdentity !== incarnation) return;
+      if (!options.isKnownDead(incarnation) && observation.note(found) > clock.monotonicMs()) {
+        options.onWaiting?.(incarnation);
+        await observation.nextLook();
+        continue;
       }
-      if (seen === undefined || !options.isWanted()) return;
-      await store.update({ metadata: seen.metadata, spec: { ...seen.spec, holderIdentity: undefined } });
+      if (found === undefined || !options.isWanted()) return;
+      await store.update({ metadata: found.metadata, spec: { ...found.spec, holderIdentity: undefined } });
       return;
     } catch (error) {
       if (!(error instanceof StoreError) || (error.outcome === 'rejected' && !error.retryable)) throw error;
-      await pause(RETRY_MS);
+      await new Promise<void>((resolve) => timers.after(RETRY_MS, resolve));
     }
   }
 }

@@ -12,7 +12,7 @@ import { LeaseGuard } from './lease-guard.ts';
 import { LeaseWriter } from './lease-writer.ts';
 import { collectMembers } from './fence-member.ts';
 import { LockMemory } from './lock-memory.ts';
-import { Member } from './member.ts';
+import { Member, MEMBER_LEASE_DURATION_MS } from './member.ts';
 import { ShardDriver, type ShardSink } from './shard-driver.ts';
 import {
   agreeOnLayout,
@@ -73,6 +73,8 @@ export class ShardOwnership implements AsyncDisposable {
   /** Never rejects. */
   #rejoining: Promise<void> | undefined;
   #isNewInstallation = false;
+  /** The owner that the present take-over waited for last. */
+  #awaited: string | undefined;
   #stopped = false;
 
   constructor(options: ShardOwnershipOptions) {
@@ -82,6 +84,9 @@ export class ShardOwnership implements AsyncDisposable {
       store: options.authorityStore,
       isKnownDead: (incarnation) => this.#deadIncarnations.has(incarnation) || options.isKnownDead(incarnation),
       isNewInstallation: () => this.#isNewInstallation,
+      onWaiting: (incarnation) => {
+        this.#awaited = incarnation;
+      },
     };
     this.#writer = new LeaseWriter({ ...options, observe: options.observeWrite });
     this.#guard = new LeaseGuard({
@@ -128,6 +133,8 @@ export class ShardOwnership implements AsyncDisposable {
     if (this.#member === undefined || this.#member.authority() === 'lost')
       return 'this process has no authority over any shard at present';
     const missing = this.#drivers.filter((driver) => driver === undefined).length;
+    if (missing === this.#drivers.length && this.#awaited !== undefined)
+      return `this process stands by: ${this.#awaited} owns the shards, and has to leave or to be silent for ${MEMBER_LEASE_DURATION_MS / 1_000} s`;
     return missing === 0 ? undefined : `${missing} of ${this.#drivers.length} shards are being taken over`;
   }
 
@@ -182,6 +189,7 @@ export class ShardOwnership implements AsyncDisposable {
       if (!this.#isCurrent(member)) return;
       taken.push(...won.filter((each) => each !== undefined));
     }
+    this.#awaited = undefined;
     const locks = await readLocks(this.#options, this.#options.shardCount);
     if (!this.#isCurrent(member)) return;
     for (const { start, lease } of taken) {

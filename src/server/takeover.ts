@@ -38,6 +38,8 @@ export interface TakeoverOptions {
   readonly isKnownDead: (incarnation: string) => boolean;
   /** Nobody has ever owned a shard here: a missing record is not one that was deleted. */
   readonly isNewInstallation: () => boolean;
+  /** Told that this incarnation has to be waited for. */
+  readonly onWaiting?: ((incarnation: string) => void) | undefined;
 }
 
 /** What an earlier life in this process knows of a shard, and the record may not. */
