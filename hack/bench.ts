@@ -11,6 +11,14 @@ const BENCHMARKS: Readonly<Record<string, { readonly script: string; readonly ab
     script: 'test/bench/embedded-api.ts',
     about: 'the embedded Kubernetes API with 10,000 locks and 1,000 watchers: memory and CPU',
   },
+  'kube-client': {
+    script: 'test/bench/kube-client.ts',
+    about: 'the client of a real API server: cost of a Lease PUT, a list of 10,000 Leases',
+  },
+  durable: {
+    script: 'test/bench/durable.ts',
+    about: 'DistributedLocks on a real API server: acquire beside a Lease PUT, one hot lock, 10,000 locks',
+  },
 };
 
 const names = process.argv.slice(2);

@@ -12,16 +12,11 @@ import {
 } from '../lease-store.ts';
 import { ClusterObjectStore, type ClusterStoreOptions } from './cluster-object-store.ts';
 
-/** Leases made frozen in one turn of the event loop. */
-const SLICE_ITEMS = 250;
-
 /** Leases at a real API server. */
 export class ClusterLeaseStore implements LeaseStore {
   readonly #objects: ClusterObjectStore;
-  readonly #options: ClusterStoreOptions;
 
   constructor(options: ClusterStoreOptions) {
-    this.#options = options;
     this.#objects = new ClusterObjectStore(options);
   }
 
@@ -32,13 +27,7 @@ export class ClusterLeaseStore implements LeaseStore {
 
   async list(query: LeaseQuery, options: CallOptions = {}): Promise<LeaseList> {
     labelMatcher(query.labelSelector);
-    const { items, resourceVersion } = await this.#objects.list(LEASES, query, options);
-    const leases: StoredLease[] = [];
-    for (const item of items) {
-      leases.push(storedLease(item));
-      if (leases.length % SLICE_ITEMS === 0) await new Promise<void>((resolve) => this.#options.timers.soon(resolve));
-    }
-    return { items: leases, resourceVersion };
+    return this.#objects.listAs({ type: LEASES, query, itemOf: storedLease, signal: options.signal });
   }
 
   async create(lease: Lease, options: CallOptions = {}): Promise<StoredLease> {

@@ -5,7 +5,7 @@ import type { KubeObject, ResourceType, StoredObject } from '../kube-object.ts';
 import { type CallOptions, StoreError } from '../lease-store.ts';
 import type { ObjectEvent, ObjectList, ObjectQuery, ObjectStore } from '../object-store.ts';
 import type { Connections } from './connections.ts';
-import { listPages } from './list-pages.ts';
+import { type ListRequest, type ListedItems, listPages } from './list-pages.ts';
 import { type CallFacts, unreadable } from './outcome.ts';
 import type { Answer, Requester } from './requester.ts';
 import { collectionPath, nameOf, objectPath, queryString } from './resource-path.ts';
@@ -56,10 +56,14 @@ export class ClusterObjectStore implements ObjectStore {
     }
   }
 
-  async list(type: ResourceType, query: ObjectQuery, options: CallOptions = {}): Promise<ObjectList> {
-    const { requester, timers } = this.#options;
-    const { items, resourceVersion } = await listPages(requester, timers, type, query, options);
-    return { items: items.map((item) => ({ ...typeFields(type), ...(item as StoredObject) })), resourceVersion };
+  list(type: ResourceType, query: ObjectQuery, { signal }: CallOptions = {}): Promise<ObjectList> {
+    const fields = typeFields(type);
+    return this.listAs({ type, query, itemOf: (raw) => ({ ...fields, ...raw }), signal });
+  }
+
+  /** A list of whatever is made of its objects, made page by page. */
+  listAs<Item>(request: ListRequest<Item>): Promise<ListedItems<Item>> {
+    return listPages(this.#options.requester, this.#options.timers, request);
   }
 
   async create(type: ResourceType, object: KubeObject, { signal }: CallOptions = {}): Promise<StoredObject> {
