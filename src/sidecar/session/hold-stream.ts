@@ -95,7 +95,7 @@ export class HoldStream implements AsyncIterableIterator<HoldEvent, undefined> {
     this.#hold = hold;
     const listener: RenewalListener = {
       limit: maxHoldMs === undefined ? undefined : lifeLimit(hold.deadline, maxHoldMs),
-      onLimit: () => this.#leave(notHeld(hold.key, hold.token, 'maxHold')),
+      onLimit: () => this.#runOut(hold),
       onJeopardy: () => {
         this.#events.jeopardy();
         this.#deliver();
@@ -106,6 +106,22 @@ export class HoldStream implements AsyncIterableIterator<HoldEvent, undefined> {
     this.#pingLater();
     this.#events.granted();
     this.#deliver();
+  }
+
+  /** Its longest life is over. What was told about its time stays true: it is given back once that has passed. */
+  #runOut(hold: OwnHold): void {
+    const over = notHeld(hold.key, hold.token, 'maxHold');
+    if (hold.leftMs(this.#session.meter) <= 0) {
+      this.#leave(over);
+      return;
+    }
+    const limit = hold.deadline;
+    const onLost = (failure: LockkeeperError) => this.#end(failure);
+    this.#watch = this.#session.renewer.watch(hold, {
+      ...{ isPassive: true, limit, onLost },
+      // Somebody else may have renewed it meanwhile.
+      onLimit: () => this.#runOut(hold),
+    });
   }
 
   #failed(failure: LockkeeperError): void {

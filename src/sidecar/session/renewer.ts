@@ -12,6 +12,8 @@ import type { SessionCore } from './session-core.ts';
 export interface RenewalListener {
   /** When it is not wanted any more; for ever if absent. */
   readonly limit?: Deadline | undefined;
+  /** Only wants to hear how the hold ends: for its sake nothing is renewed. */
+  readonly isPassive?: boolean;
   /** The limit, or the owner's own one, is reached; nothing is heard after it. */
   onLimit?(): void;
   /** Renewals go unanswered and under half the time is left. Told once until the next acknowledgement. */
@@ -162,11 +164,17 @@ class Renewal implements Due, HoldWatcher {
       return;
     }
     this.#renewer.schedule(this, Math.max(1, Math.min(step.lookAgainInMs, this.#limitInMs())));
+    if (!this.#isWanted) return;
     if (step.jeopardy && !this.#inJeopardy) {
       this.#inJeopardy = true;
       for (const listener of [...this.listeners]) listener.onJeopardy?.();
     }
-    if (step.renew && this.listeners.size > 0) this.#try();
+    if (step.renew && this.#isWanted) this.#try();
+  }
+
+  get #isWanted(): boolean {
+    for (const { isPassive } of this.listeners) if (isPassive !== true) return true;
+    return false;
   }
 
   #plan(): ReturnType<typeof planRenewal> {

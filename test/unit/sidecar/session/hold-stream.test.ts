@@ -259,11 +259,24 @@ describe('a listener who goes', () => {
 
 describe('maxHoldMs', () => {
   test('ends the stream and gives the hold back', async () => {
-    const at = await holding({ maxHoldMs: 24_500 });
+    const at = await holding({ maxHoldMs: 24_500, renews: false });
+    // The owner counts from its grant, which came some time after the frame from which the session counts.
+    at.transport.onFrame = (operations, seen) => {
+      const leftMs = 24_900 - at.time.monotonicMs();
+      for (const operation of operations)
+        if (operation.op === 'renew')
+          at.transport.hold(operation, { seen, ttlMs: 10_000, remainingMs: Math.min(10_000, leftMs) });
+    };
     await at.time.runTo(24_400);
     await at.events.next();
     const lost = at.next();
-    await at.time.runTo(24_500);
+    const told = watch(at.locks.held('pool/a', '5', undefined, at.context()));
+    await at.turn();
+    const validUntilMs = 24_400 + (told.value?.validForMs ?? 0);
+    expect(validUntilMs).toBeGreaterThan(24_500);
+    await at.time.runTo(validUntilMs - 1);
+    expect(at.transport.sent('release')).toEqual([]);
+    await at.time.runTo(validUntilMs + 1);
     expect(lost.value?.value).toMatchObject({ event: 'lost', code: 'NOT_HELD', details: { reason: 'maxHold' } });
     expect(at.transport.last('release')).toMatchObject({ token: 5, leaveDepth: 0 });
   });
