@@ -8,8 +8,8 @@ export interface TestClusterOptions {
   readonly kubeconfigPath: string;
   /** Path of the program. */
   readonly kubectl: string;
-  /** Where kubectl keeps what it has learnt about the cluster. */
-  readonly home: string;
+  /** Where kubectl keeps what it has learnt about the cluster. Default: the user's own home. */
+  readonly home?: string;
 }
 
 export interface KubectlAnswer {
@@ -20,6 +20,8 @@ export interface KubectlAnswer {
 
 export class TestCluster {
   readonly kubeconfigPath: string;
+  /** Path of the program. */
+  readonly kubectlPath: string;
   /** URL of the API server. */
   readonly server: string;
   /** Calls as the user who may do everything. */
@@ -29,6 +31,7 @@ export class TestCluster {
   constructor(options: TestClusterOptions) {
     this.#options = options;
     this.kubeconfigPath = options.kubeconfigPath;
+    this.kubectlPath = options.kubectl;
     this.http = new HttpClient(accessFromKubeconfig(options.kubeconfigPath));
     this.server = this.http.access.server;
   }
@@ -37,7 +40,7 @@ export class TestCluster {
   kubectl(words: readonly string[], input = ''): Promise<KubectlAnswer> {
     const { kubectl, kubeconfigPath, home } = this.#options;
     return new Promise((resolve) => {
-      const env = { ...process.env, KUBECONFIG: kubeconfigPath, HOME: home };
+      const env = { ...process.env, KUBECONFIG: kubeconfigPath, ...(home && { HOME: home }) };
       const child = execFile(kubectl, [...words], { env, maxBuffer: 64 << 20 }, (error, out, errorText) => {
         resolve({ exitCode: error === null ? 0 : Number(error.code ?? 1), out, error: errorText });
       });
