@@ -44,7 +44,7 @@ export class AuditLog {
   readonly #entries: AuditEntry[] = [];
   readonly #open = new Set<string>();
   #offset = 0;
-  #rest = '';
+  #rest = Buffer.alloc(0);
 
   constructor(path: string) {
     this.#path = path;
@@ -110,10 +110,13 @@ export class AuditLog {
       const buffer = Buffer.alloc(fstatSync(file).size - this.#offset);
       const length = readSync(file, buffer, 0, buffer.length, this.#offset);
       this.#offset += length;
-      // Bytes of one character may be split over two reads; the log is ASCII with escapes in all but user input.
-      const lines = (this.#rest + buffer.subarray(0, length).toString('utf8')).split('\n');
-      this.#rest = lines.pop() ?? '';
-      for (const line of lines) if (line !== '') this.#take(JSON.parse(line) as AuditEntry);
+      const text = Buffer.concat([this.#rest, buffer.subarray(0, length)]);
+      // The last line may still be being written.
+      const end = text.lastIndexOf(10) + 1;
+      this.#rest = text.subarray(end);
+      for (const line of text.toString('utf8', 0, end).split('\n')) {
+        if (line !== '') this.#take(JSON.parse(line) as AuditEntry);
+      }
     } finally {
       closeSync(file);
     }

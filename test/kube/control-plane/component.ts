@@ -1,6 +1,6 @@
 /** One program of the control plane: a process in the background, known to everybody by a file that holds its process id. */
-import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitFor } from './wait.ts';
 
@@ -28,6 +28,7 @@ export class Component {
   readonly logPath: string;
   readonly #options: ComponentOptions;
   readonly #pidPath: string;
+  #logStart = 0;
 
   constructor(options: ComponentOptions) {
     this.name = options.name;
@@ -40,7 +41,7 @@ export class Component {
   get pid(): number | undefined {
     if (!existsSync(this.#pidPath)) return undefined;
     const pid = Number(readFileSync(this.#pidPath, 'utf8'));
-    return isAlive(pid) ? pid : undefined;
+    return isAlive(pid) && commandLine(pid).includes(this.#options.program) ? pid : undefined;
   }
 
   /**
@@ -103,6 +104,7 @@ export class Component {
 
   #spawn(): number {
     const log = openSync(this.logPath, 'a');
+    this.#logStart = fstatSync(log).size;
     // A group of its own: Ctrl-C at a terminal goes to the tests, which then take the control plane down in order.
     const child = spawn(this.#options.program, this.#options.arguments, {
       detached: true,
@@ -116,24 +118,36 @@ export class Component {
     return child.pid;
   }
 
+  /** Of the last start alone. */
   #endOfLog(): string {
-    return readFileSync(this.logPath, 'utf8').split('\n').slice(-20).join('\n');
+    return readFileSync(this.logPath).subarray(this.#logStart).toString().split('\n').slice(-20).join('\n');
   }
 }
 
 /** Another program listens where this one wanted to. */
 export class PortTakenError extends Error {}
 
+/** Of a process; empty if there is none. After a reboot the process id in the file may be another program's. */
+function commandLine(pid: number): string {
+  try {
+    if (process.platform === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return execFileSync('ps', ['-o', 'command=', '-p', String(pid)]).toString();
+  } catch {
+    return '';
+  }
+}
+
 /** A process that ended, and whose parent has not yet asked how, is not alive. */
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch {
     return false;
   }
   try {
-    // The state follows the program's name, which is in parentheses and may hold anything.
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    // The state follows the program's name, which is in parentheses and may hold anything. The first thread may have
+    // ended before the others, which still hold the ports.
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')) || readdirSync(`/proc/${pid}/task`).length > 1;
   } catch {
     return process.platform !== 'linux';
   }

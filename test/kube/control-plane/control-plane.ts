@@ -67,12 +67,14 @@ async function prepared(binaries: Binaries, { directory: given, inBackground = f
     apiServer: { path: binaries['kube-apiserver'].path, port },
     dataDirectory: newDataDirectory(directory),
   };
-  if (!inBackground) watchOver(directory, own.dataDirectory);
+  // A folder that was given may hold more than ours.
+  const removed = given === undefined ? [directory] : [];
+  const watchdog = inBackground ? undefined : watchOver(directory, own.dataDirectory, removed);
   const kubeconfigPath = await writeFiles(directory, `https://127.0.0.1:${port}`);
   const { version } = binaries['kube-apiserver'];
   const state: ControlPlaneState = { version, kubeconfigPath, kubectl: binaries.kubectl.path, own };
   writeState(directory, state);
-  return new ControlPlane(directory, state);
+  return new ControlPlane(directory, state, watchdog);
 }
 
 /** A control plane that another process started in `directory`, running or not. Undefined if there is none. */
@@ -90,10 +92,14 @@ export class ControlPlane extends TestCluster implements AsyncDisposable {
   readonly #own: OwnPrograms | undefined;
   readonly #components: Components | undefined;
   readonly #auditLog: AuditLog;
+  readonly #watchdog: Disposable | undefined;
   #snapshots = 0;
 
-  constructor(directory: string, state: ControlPlaneState) {
-    super({ kubeconfigPath: state.kubeconfigPath, kubectl: state.kubectl, home: directory });
+  constructor(directory: string, state: ControlPlaneState, watchdog?: Disposable) {
+    const { kubeconfigPath, kubectl } = state;
+    // Another cluster's user may need the programs and files of the real home.
+    super({ kubeconfigPath, kubectl, ...(state.own && { home: directory }) });
+    this.#watchdog = watchdog;
     this.directory = directory;
     this.version = state.version;
     this.isOwn = state.own !== undefined;
@@ -165,6 +171,7 @@ export class ControlPlane extends TestCluster implements AsyncDisposable {
     await this.#components?.etcd.kill();
     if (this.#own) rmSync(this.#own.dataDirectory, { recursive: true, force: true });
     removeFiles(this.directory);
+    this.#watchdog?.[Symbol.dispose]();
   }
 
   #must<Part>(part: Part | undefined): Part {

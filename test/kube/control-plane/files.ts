@@ -1,17 +1,24 @@
 /** What a control plane keeps in its folder, apart from the logs of its programs. */
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { auditPolicy } from './audit-policy.ts';
 import { type Credential, createAuthority, createClient, createServing, createSigningKeys } from './certificates.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 
 const memoryFileSystem = '/dev/shm';
+/** A container often has 64 MiB there, which is what the first file of etcd's log takes. */
+const memoryBytesMin = 1 << 30;
 
-/** For etcd: in memory if possible, where a write costs nothing. */
+/** For etcd: in memory if there is room, where a write costs nothing. */
 export function newDataDirectory(directory: string): string {
-  return existsSync(memoryFileSystem)
-    ? mkdtempSync(join(memoryFileSystem, 'lockkeeper-etcd-'))
-    : join(directory, 'etcd-data');
+  if (!hasMemoryFileSystem()) return join(directory, 'etcd-data');
+  return mkdtempSync(join(memoryFileSystem, 'lockkeeper-etcd-'));
+}
+
+function hasMemoryFileSystem(): boolean {
+  if (!existsSync(memoryFileSystem)) return false;
+  const { bavail, bsize } = statfsSync(memoryFileSystem);
+  return bavail * bsize >= memoryBytesMin;
 }
 
 /** Certificates, keys, the audit policy, and the kubeconfig of a user who may do everything, whose path it gives. */
