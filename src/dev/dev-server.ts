@@ -19,8 +19,8 @@ export interface DevServerOptions extends Tools {
   readonly version: string;
   /** The process must end: an invariant broke. */
   readonly onFatal: (error: unknown) => void;
-  /** Told, now and then, why it does not serve yet. */
-  readonly onWaiting: (reason: string) => void;
+  /** Told when the start has to wait for another owner of the locks, an incarnation. */
+  readonly onStandby: (owner: string) => void;
   /** Whatever is opened is added here. Disposed in order: no new requests, what callers hold is saved, writes land. */
   readonly resources: Disposables;
 }
@@ -77,10 +77,9 @@ export async function startDevServer(options: DevServerOptions): Promise<Endpoin
   return endpoint;
 }
 
-async function untilServing(operator: Operator, { timers, onWaiting }: DevServerOptions): Promise<void> {
+async function untilServing({ server, serving }: Operator, { timers, onStandby }: DevServerOptions): Promise<void> {
   using _teller = timers.after(TELL_AFTER_MS, () => {
-    const reason = operator.notReadyReason();
-    if (reason !== undefined) onWaiting(reason);
+    if (server.awaitedOwner !== undefined) onStandby(server.awaitedOwner);
   });
-  await operator.serving;
+  await serving;
 }

@@ -70,7 +70,8 @@ async function serve(config: DevConfig, declared: readonly KubeObject[]): Promis
       declared,
       version,
       onFatal: fatalHandler(log),
-      onWaiting: (reason) => console.log(`Lockkeeper does not serve yet: ${reason}.`),
+      onStandby: (owner) =>
+        console.log(`${owner} owns the locks of this cluster. Waiting until it stops, or has been silent for 6 s.`),
       resources,
     });
     const { description, kubeconfigPath } = place;

@@ -241,6 +241,11 @@ export class LockServer implements AsyncDisposable {
     return { holdCount, waiterCount, ownedShards };
   }
 
+  /** Which other incarnation this server stands by for; `undefined` if it owns a shard, or waits for nobody. */
+  get awaitedOwner(): string | undefined {
+    return this.#ownership.awaitedOwner;
+  }
+
   /** Why requests cannot be served now; `undefined` if they can. */
   notReadyReason(): string | undefined {
     if (this.#stopping) return 'this process is shutting down';

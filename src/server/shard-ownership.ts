@@ -129,12 +129,18 @@ export class ShardOwnership implements AsyncDisposable {
     this.#guard.written(shard, key);
   }
 
+  /** The owner that this process waits for before it owns any shard. */
+  get awaitedOwner(): string | undefined {
+    return this.#drivers.every((driver) => driver === undefined) ? this.#awaited : undefined;
+  }
+
   notReadyReason(): string | undefined {
     if (this.#member === undefined || this.#member.authority() === 'lost')
       return 'this process has no authority over any shard at present';
     const missing = this.#drivers.filter((driver) => driver === undefined).length;
-    if (missing === this.#drivers.length && this.#awaited !== undefined)
-      return `this process stands by: ${this.#awaited} owns the shards, and has to leave or to be silent for ${MEMBER_LEASE_DURATION_MS / 1_000} s`;
+    const { awaitedOwner } = this;
+    if (awaitedOwner !== undefined)
+      return `this process stands by: ${awaitedOwner} owns the shards, and has to leave or to be silent for ${MEMBER_LEASE_DURATION_MS / 1_000} s`;
     return missing === 0 ? undefined : `${missing} of ${this.#drivers.length} shards are being taken over`;
   }
 
