@@ -86,7 +86,7 @@ function quantile(values: readonly number[], share: number): number {
 async function measure(what: string, put: Put, inFlight: number, roundMs: number): Promise<void> {
   const rounds: { p50: number; p99: number; cpu: number; perSecond: number }[] = [];
   const current = await Promise.all(
-    Array.from({ length: inFlight }, (_, index) =>
+    Array.from({ length: inFlight }, () =>
       cluster.leases.create({
         metadata: {
           namespace: NAMESPACE,
@@ -148,11 +148,10 @@ await Promise.all(
 /** The most CPU time, in ms, that this thread spends in one turn of the event loop until `done`: other processes do not count. */
 async function longestTurnMs(done: Promise<unknown>): Promise<number> {
   let longest = 0;
-  let over = false;
-  void done.finally(() => (over = true));
   let { user, system } = process.threadCpuUsage();
-  while (!over) {
-    await new Promise((resolve) => setImmediate(resolve));
+  const ended = done.then(() => true);
+  const turn = () => new Promise<boolean>((resolve) => setImmediate(() => resolve(false)));
+  while (!(await Promise.race([ended, turn()]))) {
     const now = process.threadCpuUsage();
     longest = Math.max(longest, now.user - user + now.system - system);
     ({ user, system } = now);

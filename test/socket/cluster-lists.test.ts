@@ -83,7 +83,7 @@ describe('a list', () => {
     expect(await cluster.leases.list({})).toEqual({ items: [], resourceVersion: '7' });
   });
 
-  test('that is none is tried again, then an error', async () => {
+  test('that is none is an error', async () => {
     server.script = (_, response) => answer(response, { kind: 'Surprise' });
     await expect(cluster.leases.list({})).rejects.toMatchObject({ outcome: 'rejected' });
   });
