@@ -7,208 +7,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import { shardOf } from '../../src/api/shard-hash.ts';
-import type { Hold } from '../../src/api/responses.ts';
-import { type Controllers, startControllers } from '../../src/controller/controllers.ts';
-import { ServerLockAuthority } from '../../src/operator/lock-authority.ts';
-import { openCluster } from '../../src/kube/cluster/cluster.ts';
-import { DISTRIBUTED_LOCKS, EVENTS } from '../../src/kube/kube-object.ts';
-import type { LeaseStore } from '../../src/kube/lease-store.ts';
-import type { ObjectStore } from '../../src/kube/object-store.ts';
-import { decodeLockLease, decodeShardLease, shardLeaseName } from '../../src/server/lease-codec.ts';
-import { LockServer } from '../../src/server/lock-server.ts';
-import { type LocalLocks, openLocalLocks } from '../../src/sidecar/session/local-locks.ts';
-import { systemClock } from '../../src/system/clock.ts';
-import { silentLog } from '../../src/system/logger.ts';
-import { systemRandom } from '../../src/system/random.ts';
-import { systemTimers } from '../../src/system/timers.ts';
-import { EmbeddedKube } from '../support/embedded-kube.ts';
+import { decodeShardLease, shardLeaseName } from '../../src/server/lease-codec.ts';
 import { type ControlPlane, startControlPlane } from './control-plane/control-plane.ts';
 import { waitFor } from './control-plane/wait.ts';
-
-const system = { clock: systemClock(), timers: systemTimers(), random: systemRandom(), log: silentLog };
-const SYSTEM = 'lockkeeper-system';
-const APP = 'shop';
-
-interface Kube extends AsyncDisposable {
-  readonly leases: LeaseStore;
-  readonly authorityLeases: LeaseStore;
-  readonly objects: ObjectStore;
-  kubectl(words: readonly string[], input?: string): Promise<{ exitCode: number; out: string; error: string }>;
-}
-
-async function embeddedKube(): Promise<Kube> {
-  const kube = await EmbeddedKube.open();
-  return {
-    leases: kube.store.leases,
-    authorityLeases: kube.store.leases,
-    objects: kube.store,
-    kubectl: (words, input) => kube.kubectl(words, input),
-    [Symbol.asyncDispose]: () => kube[Symbol.asyncDispose](),
-  };
-}
-
-async function realKube(controlPlane: ControlPlane): Promise<Kube> {
-  const { kubeconfigPath } = controlPlane;
-  const cluster = await openCluster({ kubeconfigPath, userAgent: 'hand-edits-test', ...system });
-  return {
-    leases: cluster.leases,
-    authorityLeases: cluster.authorityLeases,
-    objects: cluster.objects,
-    kubectl: (words, input) => controlPlane.kubectl(words, input),
-    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
-  };
-}
-
-/** An operator on an API, and its clients. */
-class Operator implements AsyncDisposable {
-  readonly kube: Kube;
-  readonly server: LockServer;
-  readonly #authority: ServerLockAuthority;
-  readonly #controllers: Controllers;
-  readonly #clients: LocalLocks[] = [];
-
-  private constructor(kube: Kube, server: LockServer, authority: ServerLockAuthority, controllers: Controllers) {
-    this.kube = kube;
-    this.server = server;
-    this.#authority = authority;
-    this.#controllers = controllers;
-  }
-
-  static async start(kube: Kube): Promise<Operator> {
-    const server = await LockServer.start({
-      store: kube.leases,
-      authorityStore: kube.authorityLeases,
-      namespace: SYSTEM,
-      podName: 'operator-0',
-      isKnownDead: () => true,
-      onFatal: (error) => {
-        throw error;
-      },
-      ...system,
-    });
-    const authority = new ServerLockAuthority(server);
-    const options = { store: kube.objects, leases: kube.leases, authority, instance: 'operator-0', ...system };
-    const operator = new Operator(kube, server, authority, startControllers(options));
-    await waitFor(() => operator.#controllers.synced, { what: 'synced controllers' });
-    return operator;
-  }
-
-  client(principal: string): LocalLocks {
-    const locks = openLocalLocks({
-      openTransport: (listener) => this.server.connect(principal, listener),
-      namespace: APP,
-      principal,
-      ...system,
-    });
-    this.#clients.push(locks);
-    return locks;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) client.close('goodbye');
-    await this.#controllers[Symbol.asyncDispose]();
-    this.#authority[Symbol.dispose]();
-    await this.server[Symbol.asyncDispose]();
-  }
-}
-
-const now = () => ({ signal: new AbortController().signal, receivedAtMs: system.clock.monotonicMs() });
-
-/** One lock that alice holds and bob waits for, under a name of its own. */
-class Scene {
-  readonly name: string;
-  readonly namespace: string;
-  readonly leaseName: string;
-  readonly operator: Operator;
-  readonly alice: LocalLocks;
-  readonly #kube: Kube;
-  held!: Hold;
-  /** Bob's. */
-  client!: LocalLocks;
-  bob!: Promise<Hold>;
-  /** Whether bob was granted. */
-  granted = false;
-
-  private constructor(operator: Operator, name: string, namespace: string) {
-    this.operator = operator;
-    this.namespace = namespace;
-    this.#kube = operator.kube;
-    this.name = name;
-    this.leaseName = `lock-${name}`;
-    this.alice = operator.client('pod-a');
-  }
-
-  static async open(operator: Operator, name: string, namespace = APP, ttlMs = 60_000): Promise<Scene> {
-    const scene = new Scene(operator, name, namespace);
-    await scene.kubectl(['apply', '-f', '-'], lockManifest(name));
-    await waitFor(() => operator.server.hasRules('lock', `${namespace}/${name}`), { what: `rules of ${name}` });
-    scene.held = await scene.alice.acquire(name, { ttlMs, namespace }, now());
-    scene.client = operator.client('pod-b');
-    scene.bob = scene.client.acquire(name, { ttlMs, timeoutMs: 120_000, namespace }, now());
-    void scene.bob.then(
-      () => (scene.granted = true),
-      () => {},
-    );
-    return scene;
-  }
-
-  async kubectl(words: readonly string[], input?: string): Promise<string> {
-    const told = await this.#kube.kubectl(['--namespace', this.namespace, ...words], input);
-    if (told.exitCode !== 0) throw new Error(`kubectl ${words.join(' ')}: ${told.error}`);
-    return told.out;
-  }
-
-  /** The lock's record; `undefined` if there is none that can be trusted. */
-  async record() {
-    const lease = await this.#kube.leases.get(APP, this.leaseName);
-    const decoded = lease && decodeLockLease(lease);
-    return decoded?.kind === 'lock' ? { ...decoded.record, version: decoded.version } : undefined;
-  }
-
-  async events(): Promise<string[]> {
-    const { items } = await this.#kube.objects.list(EVENTS, { namespace: APP });
-    return items.flatMap((event) => {
-      const about = event['involvedObject'] as { readonly name: string };
-      return about.name === this.name ? [String(event['reason'])] : [];
-    });
-  }
-
-  async ready(): Promise<string | undefined> {
-    const object = await this.#kube.objects.get(DISTRIBUTED_LOCKS, APP, this.name);
-    const status = object?.['status'] as { conditions?: { type: string; reason: string }[] } | undefined;
-    return status?.conditions?.find(({ type }) => type === 'Ready')?.reason;
-  }
-
-  /** The record names alice under her token again, an Event tells why, and bob still waits. */
-  async isPutRight(reason: 'LeaseUnusable' | 'LeaseRestored'): Promise<void> {
-    await waitFor(
-      async () => (await this.record())?.holders.some(({ token }) => String(token) === this.held.fencingToken),
-      {
-        what: 'record of the holder',
-      },
-    );
-    await waitFor(async () => (await this.events()).includes(reason), { what: `Event ${reason}` });
-    expect(this.granted).toBe(false);
-  }
-
-  /** Alice's hold is still good; once she gives it back bob gets the lock, under a higher token. */
-  async endsWell(): Promise<void> {
-    const { name, held } = this;
-    await waitFor(() => this.alice.renew(name, { fencingToken: held.fencingToken }, now()).catch(() => undefined), {
-      what: 'renewal of the hold',
-    });
-    await waitFor(() => this.alice.release(name, { fencingToken: held.fencingToken }, now()).catch(() => undefined), {
-      what: 'release of the hold',
-    });
-    expect(Number((await this.bob).fencingToken)).toBeGreaterThan(Number(held.fencingToken));
-    // The write of a release that was acknowledged may be under way; a grant is on record when it is told.
-    expect((await this.record())?.counter).toBeGreaterThanOrEqual(Number((await this.bob).fencingToken));
-  }
-}
-
-function lockManifest(name: string): string {
-  return JSON.stringify({ apiVersion: 'lockkeeper.dev/v1alpha1', kind: 'DistributedLock', metadata: { name } });
-}
+import { APP, embeddedKube, type Kube, now, Operator, realKube, SYSTEM } from './hand-edits/operator.ts';
+import { Scene } from './hand-edits/scene.ts';
 
 const patch = (value: object) => ['--type=merge', '-p', JSON.stringify(value)];
 const annotation = (name: string, value: string | null) =>
@@ -237,8 +40,14 @@ const EDITS: readonly (readonly [string, string, (lease: string) => string[]])[]
   ['the Lease deleted', 'deleted', (lease) => ['delete', 'lease', lease]],
 ];
 
+/** Tokens of one lock only grow, and the record never lags behind a token that was given out. */
+function expectGrowing({ first, second, recorded }: Awaited<ReturnType<Scene['handOver']>>): void {
+  expect(second).toBeGreaterThan(first);
+  expect(recorded).toBeGreaterThanOrEqual(second);
+}
+
 function describeHands(what: string, open: () => Promise<Kube>): void {
-  describe(what, () => {
+  describe(`hands on Leases ${what}`, () => {
     let kube: Kube;
     let operator: Operator;
 
@@ -259,8 +68,8 @@ function describeHands(what: string, open: () => Promise<Kube>): void {
     test.each(EDITS)('%s: put right, told, nobody else granted', async (_what, name, words) => {
       const scene = await Scene.open(operator, name);
       await scene.kubectl(words(scene.leaseName));
-      await scene.isPutRight('LeaseUnusable');
-      await scene.endsWell();
+      expect(await scene.putRight('LeaseUnusable')).toBe('still held');
+      expectGrowing(await scene.handOver());
     });
 
     test('a label of somebody else: no write, no Event, and it stays', async () => {
@@ -270,10 +79,10 @@ function describeHands(what: string, open: () => Promise<Kube>): void {
       // A change that is noticed is put right long before another lock's has been.
       const other = await Scene.open(operator, 'labelled-too');
       await other.kubectl(['delete', 'lease', other.leaseName]);
-      await other.isPutRight('LeaseUnusable');
+      expect(await other.putRight('LeaseUnusable')).toBe('still held');
       expect((await scene.record())?.version).toBe(version);
       expect(await scene.events()).toEqual([]);
-      await scene.endsWell();
+      expectGrowing(await scene.handOver());
       const lease = await kube.leases.get(APP, scene.leaseName);
       expect(lease?.metadata.labels?.['example.com/team']).toBe('blue');
     });
@@ -283,7 +92,7 @@ function describeHands(what: string, open: () => Promise<Kube>): void {
       const saved = JSON.parse(await scene.kubectl(['get', 'lease', scene.leaseName, '-o', 'json'])) as {
         metadata: { resourceVersion?: string };
       };
-      await scene.endsWell();
+      expectGrowing(await scene.handOver());
       const second = await scene.bob;
       delete saved.metadata.resourceVersion;
       await scene.kubectl(['replace', '-f', '-'], JSON.stringify(saved));
@@ -300,7 +109,7 @@ function describeHands(what: string, open: () => Promise<Kube>): void {
       // After two repairs the next one is not made at once: there is time to be faster.
       for (let repairs = 0; repairs < 2; repairs++) {
         await scene.kubectl(['delete', 'lease', scene.leaseName]);
-        await scene.isPutRight('LeaseUnusable');
+        expect(await scene.putRight('LeaseUnusable')).toBe('still held');
       }
       const theirs = { metadata: { namespace: APP, name: scene.leaseName }, spec: { holderIdentity: 'app' } };
       const version = (await scene.record())?.version ?? '';
@@ -311,7 +120,7 @@ function describeHands(what: string, open: () => Promise<Kube>): void {
       expect(scene.granted).toBe(false);
       await scene.kubectl(['delete', 'lease', scene.leaseName]);
       await waitFor(async () => (await scene.ready()) === 'Serving', { what: 'Ready=Serving', timeoutMs: 40_000 });
-      await scene.endsWell();
+      expectGrowing(await scene.handOver());
     });
 
     test('the Lease of a shard edited and deleted: written again, its owner stays', async () => {
@@ -328,16 +137,21 @@ function describeHands(what: string, open: () => Promise<Kube>): void {
       await kube.kubectl(['--namespace', SYSTEM, 'delete', 'lease', name]);
       const after = await waitFor(read, { what: 'Lease of the shard' });
       expect(after).toMatchObject({ incarnation: before?.incarnation, record: { epoch: before?.record.epoch } });
-      await scene.endsWell();
+      expectGrowing(await scene.handOver());
     });
 
     test('the Lease of the member deleted: the next incarnation has every hold', async () => {
       const scene = await Scene.open(operator, 'orphan');
+      const members = async () => {
+        const query = { namespace: SYSTEM, labelSelector: 'lockkeeper.dev/member' };
+        return (await kube.leases.list(query)).items.map(({ metadata }) => metadata.name);
+      };
+      const before = await members();
       await kube.kubectl(['--namespace', SYSTEM, 'delete', 'lease', '-l', 'lockkeeper.dev/member']);
-      const query = { namespace: SYSTEM, labelSelector: 'lockkeeper.dev/member' };
-      await waitFor(async () => (await kube.leases.list(query)).items.length > 0, { what: 'new incarnation' });
+      await waitFor(async () => (await members()).length > 0, { what: 'new incarnation' });
+      expect(await members()).not.toEqual(before);
       await waitFor(() => operator.server.notReadyReason() === undefined, { what: 'owner of every shard' });
-      await scene.endsWell();
+      expectGrowing(await scene.handOver());
     });
 
     test('the namespace deleted under a held lock: the hold lives to its end, nobody else gets it', async () => {
@@ -356,7 +170,7 @@ function describeHands(what: string, open: () => Promise<Kube>): void {
   });
 }
 
-describeHands('on the embedded API', embeddedKube);
+describeHands('at the embedded API', embeddedKube);
 
 describe('a real API server', () => {
   let controlPlane: ControlPlane;
@@ -367,7 +181,7 @@ describe('a real API server', () => {
 
   afterAll(() => controlPlane?.[Symbol.asyncDispose]());
 
-  describeHands('on a real API server', () => realKube(controlPlane));
+  describeHands('at a real API server', () => realKube(controlPlane));
 
   test('etcd put back to an older state under a running operator: whoever was granted the lock since keeps it', async () => {
     await using kube = await realKube(controlPlane);
@@ -375,8 +189,8 @@ describe('a real API server', () => {
     const scene = await Scene.open(operator, 'restored', APP, 300_000);
     const idle = await Scene.open(operator, 'restored-idle', APP, 300_000);
     const backup = controlPlane.snapshot();
-    await scene.endsWell();
-    await idle.endsWell();
+    expectGrowing(await scene.handOver());
+    expectGrowing(await idle.handOver());
     const [second, last] = [await scene.bob, await idle.bob];
     await idle.client.release(idle.name, { fencingToken: last.fencingToken }, now());
     await controlPlane.restore(backup);
