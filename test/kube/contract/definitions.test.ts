@@ -4,25 +4,19 @@
  * Method: `kubectl apply` of the files in `crds/`; for the update, definitions of another group that stand for an older release.
  */
 import { readFileSync, readdirSync, statSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, expect, test } from '@jest/globals';
 import { customResourceDefinitions } from '../../../src/api/custom-resources/definitions.ts';
 import { waitFor } from '../control-plane/wait.ts';
 import { freshNamespace, sharedControlPlane } from '../support.ts';
-import { DEFINITIONS_FOLDER, type Sides, openSides } from './sides.ts';
 
-const { http, kubectl } = ((plane) => ({
-  http: plane.http,
-  kubectl: (words: readonly string[], input?: string) => plane.kubectl(words, input),
-}))(sharedControlPlane());
+const controlPlane = sharedControlPlane();
+const { http } = controlPlane;
+const kubectl = (words: readonly string[], input?: string) => controlPlane.kubectl(words, input);
+const DEFINITIONS_FOLDER = fileURLToPath(new URL('../../../crds', import.meta.url));
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 
-let sides: Sides;
-beforeAll(async () => {
-  sides = await openSides();
-});
-afterAll(async () => {
-  await sides[Symbol.asyncDispose]();
-});
+beforeAll(() => controlPlane.applyCustomResourceDefinitions());
 
 test('applied again they change nothing', async () => {
   await kubectl(['apply', '-f', DEFINITIONS_FOLDER]);

@@ -16,7 +16,7 @@ export interface EmbeddedSide extends AsyncDisposable {
 }
 
 /** The embedded API as `npm start` serves it, on a free port. Its versions begin high, so that small ones have left the history. */
-export async function openEmbedded(): Promise<EmbeddedSide> {
+export async function openEmbedded(kubectlPath: string): Promise<EmbeddedSide> {
   const clock = systemClock();
   const store = new EmbeddedStore({
     clock,
@@ -26,8 +26,10 @@ export async function openEmbedded(): Promise<EmbeddedSide> {
   });
   const api = await openKubeApi({ store, port: 0, clock, timers: systemTimers(), log: silentLog });
   const home = mkdtempSync(join(tmpdir(), 'lockkeeper-contract-'));
-  await writeKubeconfig(join(home, 'config'), api.port);
-  const side = new Side(join(home, 'config'), { server: `http://127.0.0.1:${api.port}`, authority: '' });
+  const kubeconfigPath = join(home, 'config');
+  await writeKubeconfig(kubeconfigPath, api.port);
+  const access = { server: `http://127.0.0.1:${api.port}`, authority: '' };
+  const side = new Side({ access, kubeconfigPath, kubectlPath });
   const close = async () => {
     side[Symbol.dispose]();
     await api[Symbol.asyncDispose]();

@@ -22,32 +22,44 @@ export interface Running {
   readonly stop: () => void;
 }
 
+export interface SideOptions {
+  /** For plain requests. */
+  readonly access: Access;
+  /** For `kubectl`. */
+  readonly kubeconfigPath: string;
+  readonly kubectlPath: string;
+}
+
 /** A Kubernetes API: plain requests, and `kubectl` with a home of its own. */
 export class Side implements Disposable {
   readonly connection: Connection;
-  readonly #kubeconfigPath: string;
+  readonly #options: SideOptions;
   readonly #home = mkdtempSync(join(tmpdir(), 'lockkeeper-contract-'));
   readonly #children = new Set<ChildProcess>();
 
-  /** The kubeconfig is for `kubectl`, `access` for plain requests. */
-  constructor(kubeconfigPath: string, access: Access) {
-    this.#kubeconfigPath = kubeconfigPath;
-    this.connection = new Connection(access);
+  constructor(options: SideOptions) {
+    this.#options = options;
+    this.connection = new Connection(options.access);
   }
 
   /** Runs `kubectl` to its end. `input` goes to its standard input. */
   kubectl(words: readonly string[], input = ''): Promise<Told> {
     return new Promise((resolve) => {
-      const child = execFile('kubectl', [...words], { env: this.#environment() }, (error, out, errorText) => {
-        const exitCode = error === null ? 0 : Number(error.code ?? 1);
-        resolve({ exitCode, out, error: errorText });
-      });
+      const child = execFile(
+        this.#options.kubectlPath,
+        [...words],
+        { env: this.#environment() },
+        (error, out, errorText) => {
+          const exitCode = error === null ? 0 : Number(error.code ?? 1);
+          resolve({ exitCode, out, error: errorText });
+        },
+      );
       child.stdin?.end(input);
     });
   }
 
   start(words: readonly string[]): Running {
-    const child = spawn('kubectl', [...words], { env: this.#environment() });
+    const child = spawn(this.#options.kubectlPath, [...words], { env: this.#environment() });
     this.#children.add(child);
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -69,7 +81,12 @@ export class Side implements Disposable {
   }
 
   #environment(): NodeJS.ProcessEnv {
-    return { PATH: process.env['PATH'] ?? '', HOME: this.#home, KUBECONFIG: this.#kubeconfigPath, KUBE_EDITOR: EDITOR };
+    return {
+      PATH: process.env['PATH'] ?? '',
+      HOME: this.#home,
+      KUBECONFIG: this.#options.kubeconfigPath,
+      KUBE_EDITOR: EDITOR,
+    };
   }
 }
 
