@@ -170,6 +170,8 @@ export class SessionClient implements SessionListener {
     }
     // An error or an acknowledgement for an earlier number may come from an owner that is none any more.
     if (request === undefined || request.ref !== reply.ref) return;
+    // A new owner that was not told of a hold yet refuses what names it: about to be asked again, after the declaration.
+    if (reply.kind === 'error' && this.#isLost(request, this.#changedShards)) return;
     if (reply.kind !== 'queued') this.forget(request);
     request.onReply(reply);
   }
@@ -251,12 +253,17 @@ export class SessionClient implements SessionListener {
     this.#queue = [];
     const lost = this.#pending
       .list()
-      .filter(({ ref, key }) => ref <= this.#sentThroughRef && shards.has(this.shardOf(key)))
+      .filter((request) => this.#isLost(request, shards))
       .toSorted((one, other) => one.ref - other.ref);
     for (const request of lost) if (request.isReclaim) this.#askNewOwner(request);
     this.#observer.onOwnersChanged(shards);
     for (const request of lost) if (!request.isReclaim) this.#askNewOwner(request);
     for (const operation of unsent) this.#queue.push(operation);
+  }
+
+  /** Whether it was sent to an owner of these shards that is none any more. */
+  #isLost({ ref, key }: PendingRequest, shards: ReadonlySet<number>): boolean {
+    return ref <= this.#sentThroughRef && shards.has(this.shardOf(key));
   }
 
   #askNewOwner(request: PendingRequest): void {

@@ -92,6 +92,22 @@ describe('order', () => {
     expect(at.transport.completed.at(-1)).toEqual([shard, 2]);
   });
 
+  test('what a new owner refuses because it was told nothing yet is asked again after the declaration', async () => {
+    const at = bench();
+    await take(at, 'pool/a', 5);
+    const renewing = watch(at.locks.renew('pool/a', { fencingToken: '5' }, at.context()));
+    await at.turn();
+    at.transport.listener.onEpoch(shard, 2);
+    at.transport.refuse(at.transport.last('renew').ref, 'NOT_HELD');
+    await at.turn();
+    expect(at.transport.frames.at(-1)?.map(({ op }) => op)).toEqual(['reclaim', 'renew']);
+    at.transport.hold(at.transport.last('reclaim'), { epoch: 2 });
+    at.transport.hold(at.transport.last('renew'), { epoch: 2, ttlMs: 10_000 });
+    await at.turn();
+    expect(renewing.value?.fencingToken).toBe('5');
+    expect(await heldForMs(at)).toBeGreaterThan(0);
+  });
+
   test('a session without holds is complete at once', async () => {
     const at = bench();
     at.transport.listener.onEpoch(shard, 1);
