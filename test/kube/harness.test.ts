@@ -127,6 +127,26 @@ describeOnOwnControlPlane('the audit log', () => {
   });
 });
 
+describeOnOwnControlPlane('the end', () => {
+  test('a control plane dies with the process that started it, even if that is killed', async () => {
+    const module = fileURLToPath(new URL('./control-plane/control-plane.ts', import.meta.url));
+    const script = `
+    const { startControlPlane } = await import(${JSON.stringify(module)});
+    const { directory, components } = await startControlPlane();
+    console.log(JSON.stringify({ directory, pids: [components.etcd.pid, components.apiServer.pid] }));
+    setInterval(() => {}, 1_000);
+  `;
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const { directory, pids } = JSON.parse(line.toString()) as { directory: string; pids: number[] };
+    expect(pids.map(isAlive)).toEqual([true, true]);
+    child.kill('SIGKILL');
+    await waitFor(() => !pids.some(isAlive) && !existsSync(directory), { what: 'end of what it started' });
+  });
+});
+
 describeOnOwnControlPlane('outages', () => {
   let own: ControlPlane;
   let path: string;
@@ -217,24 +237,6 @@ describeOnOwnControlPlane('outages', () => {
     expect(own.components.apiServer.pid).toBeUndefined();
     await own.components.apiServer.start();
   });
-});
-
-test('a control plane dies with the process that started it, even if that is killed', async () => {
-  const module = fileURLToPath(new URL('./control-plane/control-plane.ts', import.meta.url));
-  const script = `
-    const { startControlPlane } = await import(${JSON.stringify(module)});
-    const { directory, components } = await startControlPlane();
-    console.log(JSON.stringify({ directory, pids: [components.etcd.pid, components.apiServer.pid] }));
-    setInterval(() => {}, 1_000);
-  `;
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  const { directory, pids } = JSON.parse(line.toString()) as { directory: string; pids: number[] };
-  expect(pids.map(isAlive)).toEqual([true, true]);
-  child.kill('SIGKILL');
-  await waitFor(() => !pids.some(isAlive) && !existsSync(directory), { what: 'end of what it started' });
 });
 
 test('a watch of another client sees a write', async () => {
