@@ -18,6 +18,8 @@ export interface TrueTime {
   readonly nowMs: number;
   /** Numbers everything in the order it was asked for, across all processes of the world. */
   nextSequence(): number;
+  /** The moment of the process's next callback has changed. */
+  rescheduled(process: VirtualProcess): void;
 }
 
 /** What was asked for with `after`, and what was asked for with `soon`. */
@@ -54,6 +56,9 @@ export class VirtualProcess implements Clock, Timers {
     timer: { dueMs: Infinity, sequence: Infinity },
     soon: { dueMs: Infinity, sequence: Infinity },
   };
+  /** For the world: its place in the order of next moments, and that moment. */
+  heapIndex = -1;
+  nextDueMs = Infinity;
 
   constructor(world: TrueTime, options: Required<VirtualProcessOptions>) {
     this.#world = world;
@@ -177,6 +182,11 @@ export class VirtualProcess implements Clock, Timers {
       const timerMs = this.#monotonicFromMs + (first.dueMs - this.#monotonicBaseMs) / this.#rate;
       next.dueMs = Math.max(this.#wakesAtMs, timerMs);
     }
+    const { timer, soon } = this.#next;
+    const nextDueMs = timer.dueMs < soon.dueMs ? timer.dueMs : soon.dueMs;
+    if (nextDueMs === this.nextDueMs) return;
+    this.nextDueMs = nextDueMs;
+    this.#world.rescheduled(this);
   }
 }
 

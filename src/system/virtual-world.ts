@@ -5,6 +5,7 @@
  * then what was asked for `soon`, then, as the next turn of an event loop, what those asked for. None runs inside another,
  * and time cannot be moved from inside one.
  */
+import { ProcessHeap } from './process-heap.ts';
 import { type CallbackKind, type TrueTime, VirtualProcess, type VirtualProcessOptions } from './virtual-process.ts';
 
 /** More callbacks than this without time moving on mean that they ask for each other in a circle. */
@@ -22,7 +23,7 @@ export interface VirtualWorldOptions {
 
 export class VirtualWorld implements TrueTime {
   readonly #wallStartMs: number;
-  readonly #processes: VirtualProcess[] = [];
+  readonly #processes = new ProcessHeap();
   #nowMs = 0;
   #sequence = 0;
   /** A turn of the event loop has two phases; a callback numbered above `end` waits for the next one of its kind. */
@@ -48,27 +49,24 @@ export class VirtualWorld implements TrueTime {
   process(options: VirtualProcessOptions = {}): VirtualProcess {
     const { rate = 1, monotonicMs = 0, wallMs = this.#wallStartMs + this.#nowMs } = options;
     const process = new VirtualProcess(this, { rate, monotonicMs, wallMs });
-    this.#processes.push(process);
+    this.#processes.add(process);
     return process;
   }
 
   /** Kills the process and forgets it. */
   end(process: VirtualProcess): void {
     process.end();
-    const index = this.#processes.indexOf(process);
-    if (index >= 0) this.#processes.splice(index, 1);
+    this.#processes.remove(process);
+  }
+
+  /** For a process of this world: its next moment is another one now. */
+  rescheduled(process: VirtualProcess): void {
+    this.#processes.moved(process);
   }
 
   /** The true moment at which the next callback can run as things stand; Infinity if none is pending. */
   nextDueMs(): number {
-    let earliestMs = Infinity;
-    for (const process of this.#processes) {
-      const timerMs = process.dueMs('timer');
-      const soonMs = process.dueMs('soon');
-      if (timerMs < earliestMs) earliestMs = timerMs;
-      if (soonMs < earliestMs) earliestMs = soonMs;
-    }
-    return Math.max(this.#nowMs, earliestMs);
+    return Math.max(this.#nowMs, this.#processes.nextDueMs);
   }
 
   /**
@@ -137,7 +135,7 @@ export class VirtualWorld implements TrueTime {
   #runFirst({ kind, end }: Phase): boolean {
     let first: VirtualProcess | undefined;
     let firstSequence = end;
-    for (const process of this.#processes) {
+    for (const process of this.#processes.dueBy(this.#nowMs)) {
       const sequence = process.firstSequence(kind);
       if (sequence > firstSequence || process.dueMs(kind) > this.#nowMs) continue;
       first = process;
