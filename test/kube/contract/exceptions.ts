@@ -133,7 +133,6 @@ export const EXCEPTIONS: readonly Exception[] = [
     shownBy: {
       'the invalid manifest key-pattern-with-bad-count.yaml': ['1.body'],
       'the invalid manifest key-pattern-with-bad-range.yaml': ['1.body'],
-      'kubectl apply of every invalid manifest': ['1.error'],
     },
   },
   {

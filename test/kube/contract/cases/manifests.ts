@@ -22,6 +22,12 @@ export const invalidManifests: readonly InvalidManifest[] = readdirSync(FOLDER).
 /** Only `kubectl` can be told of a kind that there is not: it finds no path for it. */
 const ofOurKinds = invalidManifests.filter(({ object }) => object.apiVersion === 'lockkeeper.dev/v1alpha1');
 
+/** Where a regular expression cannot be read, the two say so in other words. */
+const toldAlike = invalidManifests
+  .filter(({ name }) => !name.startsWith('key-pattern-with-bad-'))
+  .map(({ text }) => text)
+  .join('---\n');
+
 const token = (fencingToken: string | null) => ({ status: { fencingToken } });
 const TOKEN_REFUSED = { code: 422, causes: [['FieldValueInvalid', 'status.fencingToken']] as const };
 
@@ -42,7 +48,7 @@ export const manifestCases: readonly ContractCase[] = [
   {
     name: 'kubectl apply of every invalid manifest',
     steps: [
-      kubectlFails(`apply -f ${FOLDER}`, /no matches for kind "DistributedLock" in version "lockkeeper.dev\/v1"/),
+      kubectlFails('apply -f -', /no matches for kind "DistributedLock" in version "lockkeeper.dev\/v1"/, toldAlike),
       kubectl('get lockkeeper -o name', /^$/),
     ],
   },
