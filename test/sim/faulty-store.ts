@@ -9,7 +9,7 @@ import {
   StoreError,
   type WatchQuery,
 } from '../../src/kube/lease-store.ts';
-import { onAbort } from '../../src/system/disposables.ts';
+import { disposable, onAbort } from '../../src/system/disposables.ts';
 import type { VirtualProcess } from '../../src/system/virtual-process.ts';
 import type { Chance } from './chance.ts';
 import type { Coverage } from './coverage.ts';
@@ -68,8 +68,50 @@ export class FaultyStore implements LeaseStore {
     return this.#call('delete', namespace, name, remove, call);
   }
 
-  watch(_query: WatchQuery, _handler: (event: LeaseEvent) => void): Disposable {
-    throw new StoreError('rejected', 'Nothing watches in the simulation yet.');
+  /** Events come late and in order, before or after the reply to the write they are of; a watch may fall silent or end. */
+  watch(query: WatchQuery, handler: (event: LeaseEvent) => void, call: CallOptions = {}): Disposable {
+    const { leases, owner, server, chance, weather, coverage } = this.#options;
+    const { truth } = leases;
+    let isOpen = true;
+    let silent = false;
+    let lastDueMs = 0;
+    const deliver = (event: LeaseEvent) => {
+      const nowMs = server.monotonicMs();
+      lastDueMs = Math.max(lastDueMs, nowMs + chance.skewed(0.2, 300));
+      owner.after(lastDueMs - nowMs, () => {
+        if (isOpen) handler(event);
+        if (event.type === 'ERROR') isOpen = false;
+      });
+    };
+    const inner = truth.watch(
+      query,
+      (event) => {
+        if (silent) return;
+        if (weather() !== undefined && chance.happens(0.02)) {
+          coverage.hit('watchSilent');
+          silent = true;
+        } else if (weather() !== undefined && chance.happens(0.02)) {
+          coverage.hit('watchEnded');
+          silent = true;
+          deliver({ type: 'ERROR', code: chance.happens(0.5) ? 'expired' : 'ended', message: 'The watch ended.' });
+        } else {
+          coverage.hit('watchEvent');
+          deliver(event);
+        }
+      },
+      call,
+    );
+    // A server with a restored backup knows nothing of its watches: connections break, or stay silent.
+    const restored = leases.onRestored(() => {
+      if (!silent && chance.happens(0.5))
+        deliver({ type: 'ERROR', code: 'expired', message: 'The server began anew.' });
+      silent = true;
+    });
+    return disposable(() => {
+      isOpen = false;
+      restored[Symbol.dispose]();
+      inner[Symbol.dispose]();
+    });
   }
 
   #read<Answer>(what: string, name: string, read: () => Promise<Answer>, call: CallOptions): Promise<Answer> {

@@ -6,6 +6,7 @@ import { decodeLockLease, decodeShardLease, lockLeaseName, shardLeaseName } from
 import { splitLockKey } from '../../src/api/lock-id.ts';
 import type { Clock } from '../../src/system/clock.ts';
 import type { Random } from '../../src/system/random.ts';
+import { disposable } from '../../src/system/disposables.ts';
 import type { Chance } from './chance.ts';
 
 export const OPERATOR_NAMESPACE = 'lockkeeper-system';
@@ -23,6 +24,7 @@ export interface LeaseWorldOptions {
 export class LeaseWorld {
   readonly #options: LeaseWorldOptions;
   readonly #backups: Backup[] = [];
+  readonly #restoredListeners = new Set<() => void>();
   truth: MemoryLeaseStore;
   /** Leases that somebody else than an owner changed: what is promised about records is not judged for them. */
   readonly disturbed = new Set<string>();
@@ -62,6 +64,12 @@ export class LeaseWorld {
     return this.disturbed.has(lockLeaseName(splitLockKey(key).lockId)) || this.disturbed.has(shardLeaseName(shard));
   }
 
+  /** Told whenever a backup was put back. */
+  onRestored(tell: () => void): Disposable {
+    this.#restoredListeners.add(tell);
+    return disposable(() => this.#restoredListeners.delete(tell));
+  }
+
   async backUp(): Promise<void> {
     const { items, resourceVersion } = await this.truth.list({});
     this.#backups.push({ leases: items, resourceVersion });
@@ -76,6 +84,7 @@ export class LeaseWorld {
     for (const { metadata } of items) this.disturbed.add(metadata.name);
     const initial = { leases: backup.leases, resourceVersion: String(Number(resourceVersion) + 1_000) };
     this.truth = new MemoryLeaseStore({ ...this.#options, initial });
+    for (const tell of this.#restoredListeners) tell();
     this.lockRecords.clear();
     this.shardRecords.clear();
     for (const lease of backup.leases) this.noteLanded(lease);
