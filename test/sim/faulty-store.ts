@@ -87,10 +87,11 @@ export class FaultyStore implements LeaseStore {
       query,
       (event) => {
         if (silent) return;
-        if (weather() !== undefined && chance.happens(0.02)) {
+        const fate = weather() === undefined ? 1 : chance.random.fraction();
+        if (fate < 0.02) {
           coverage.hit('watchSilent');
           silent = true;
-        } else if (weather() !== undefined && chance.happens(0.02)) {
+        } else if (fate < 0.04) {
           coverage.hit('watchEnded');
           silent = true;
           deliver({ type: 'ERROR', code: chance.happens(0.5) ? 'expired' : 'ended', message: 'The watch ended.' });
