@@ -45,6 +45,8 @@ export class ClientSession implements LinkEnd {
   readonly #sends: { readonly mark: Mark; readonly trueMs: number }[] = [];
   /** Shards with a new owner that has not been told everything yet. */
   readonly #changed = new Map<number, number>();
+  /** Acquires that were given up with a connection; their owner may still have them in its queue. */
+  #forsaken: { readonly key: string; readonly target: number }[] = [];
   /** Holds that were given back or lost. */
   readonly #given = new Set<string>();
   #connections = 0;
@@ -89,6 +91,7 @@ export class ClientSession implements LinkEnd {
     }
     this.#welcomed = false;
     this.#connections++;
+    simulation.odd(client.name, 3_000);
     if (this.#connections > 1) simulation.coverage.hit('connectionResumed');
     const link = new Link(simulation, this, owner, this.#connections);
     this.#link = link;
@@ -179,7 +182,11 @@ export class ClientSession implements LinkEnd {
     for (const ask of new Set(this.asks.values())) {
       if (!ask.sent) continue;
       if (ask.repeatable) ask.sent = false;
-      else this.#settle(ask, { kind: 'gone' });
+      else {
+        const { op, key } = ask.operation;
+        if (op === 'acquire') for (const target of ask.refs) this.#forsaken.push({ key, target });
+        this.#settle(ask, { kind: 'gone' });
+      }
     }
     this.client.process.after(this.client.chance.between(1, 400), () => this.connect());
   }
@@ -213,6 +220,9 @@ export class ClientSession implements LinkEnd {
     if (link !== this.#link || this.closed) return;
     this.#welcomed = true;
     this.#tellNewOwners();
+    const cancels = this.#forsaken.map((forsaken) => ({ op: 'cancel', ref: ++this.#ref, ...forsaken }) as const);
+    this.#forsaken = [];
+    if (cancels.length > 0) this.#transmitOperations(cancels);
     const unsent = [...new Set(this.asks.values())].filter((ask) => !ask.sent);
     for (const ask of unsent) if (ask.refs.length > 0) this.#number(ask);
     if (unsent.length > 0) this.#transmit(unsent);

@@ -9,7 +9,7 @@ import type { SimClient } from './sim-client.ts';
 
 const RETRIES_MAX = 6;
 
-const REFUSED: Readonly<Partial<Record<ErrorCode, SimulatedPath>>> = {
+export const REFUSED: Readonly<Partial<Record<ErrorCode, SimulatedPath>>> = {
   NOT_HELD: 'notHeldAnswer',
   ACQUIRE_TIMEOUT: 'acquireTimeout',
   LOCK_HELD: 'lockHeld',
@@ -30,7 +30,15 @@ export async function runActivity(client: SimClient, activity: Activity): Promis
   flows.delete(flow);
 }
 
-export class Flow {
+/** A use that is under way. */
+export interface OpenUse {
+  readonly label: string;
+  /** Words that pick the events worth showing. */
+  readonly about: readonly string[];
+  readonly isAbandoned: boolean;
+}
+
+export class Flow implements OpenUse {
   readonly client: SimClient;
   readonly session: ClientSession;
   readonly activity: Activity;
@@ -39,6 +47,19 @@ export class Flow {
     this.client = client;
     this.session = session;
     this.activity = activity;
+  }
+
+  get label(): string {
+    return `${this.client.name} ${this.activity.ownerId} ${this.activity.key}`;
+  }
+
+  get about(): readonly string[] {
+    return [this.activity.key, this.activity.ownerId];
+  }
+
+  /** Its session is gone, and it will never end. */
+  get isAbandoned(): boolean {
+    return this.session.closed;
   }
 
   async run(): Promise<void> {

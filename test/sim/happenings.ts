@@ -1,7 +1,8 @@
 /** What the plan's events do to the world. */
 import type { LockPolicy } from '../../src/api/policies.ts';
 import type { Owner } from './owner.ts';
-import type { ClientEventKind, OwnerEventKind, PlannedEvent, RecordEventKind } from './plan.ts';
+import type { ClientEventKind, OwnerEventKind, PlannedEvent, PodEventKind, RecordEventKind } from './plan.ts';
+import type { Pod } from './pods/pod.ts';
 import type { SimClient } from './sim-client.ts';
 import type { Simulation } from './simulation.ts';
 import { whenDone } from './when-done.ts';
@@ -17,6 +18,11 @@ export function happen(simulation: Simulation, event: PlannedEvent): void {
     if (client === undefined || client.isGone) return;
     simulation.odd(client.name, forMs + 4_000);
     TO_CLIENTS[kind as ClientEventKind](simulation, event, client);
+  } else if (kind in TO_PODS) {
+    const pod = simulation.pods[target % Math.max(1, simulation.pods.length)];
+    if (pod === undefined) return;
+    simulation.odd(pod.name, forMs + 4_000);
+    TO_PODS[kind as PodEventKind](simulation, event, pod);
   } else if (kind in TO_OWNERS) {
     const owner = simulation.owners[target % Math.max(1, simulation.owners.length)];
     if (owner === undefined) return;
@@ -63,6 +69,35 @@ const TO_CLIENTS: Readonly<Record<ClientEventKind, Happening<SimClient>>> = {
   clientResume: (_simulation, _event, { session }) => session?.reconnect(),
   clientStall: (_simulation, { forMs }, { session }) => session?.link?.stall(forMs),
   twinRenew: (simulation, { id }) => twinRenews(simulation, id),
+};
+
+const TO_PODS: Readonly<Record<PodEventKind, Happening<Pod>>> = {
+  appPause: (_simulation, { forMs }, { app }) => app.pause(forMs),
+  sidecarPause: (_simulation, { forMs }, { sidecar }) => sidecar?.process.pause(forMs),
+  podSuspend: (_simulation, { forMs }, pod) => pod.suspend(forMs),
+  podFreeze: (_simulation, { forMs }, pod) => {
+    pod.suspend(forMs);
+    pod.stepWall(-forMs);
+  },
+  podWallStep: (_simulation, { target, forMs }, pod) => pod.stepWall(target % 2 === 0 ? forMs : -forMs),
+  podCrash: (_simulation, { forMs }, pod) => pod.crash(forMs),
+  podGoodbye: ({ apiServer }, { forMs }, pod) => {
+    const before = pod.sidecar;
+    pod.goodbye();
+    apiServer.after(forMs, () => {
+      if (before === undefined || pod.sidecar !== before) return;
+      before.end(pod);
+      pod.startSidecar();
+    });
+  },
+  sidecarRestart: (_simulation, { forMs }, pod) => pod.restartSidecar(forMs),
+  sidecarKill: (_simulation, { forMs }, pod) => pod.killSidecar(forMs),
+  podCut: ({ coverage }, _event, { sidecar }) => {
+    coverage.hit('connectionCut');
+    sidecar?.transport?.link?.cut();
+  },
+  podResume: (_simulation, _event, { sidecar }) => sidecar?.transport?.reconnect(),
+  podStall: (_simulation, { forMs }, { sidecar }) => sidecar?.transport?.link?.stall(forMs),
 };
 
 function crashClient(simulation: Simulation, { forMs }: PlannedEvent, client: SimClient): void {
@@ -163,14 +198,18 @@ function restore(simulation: Simulation, { id }: PlannedEvent, isDown: boolean):
 }
 
 function forceRelease(simulation: Simulation, { target }: PlannedEvent, thenCrash: boolean): void {
-  const { plan, clients, owners } = simulation;
+  const { plan, clients, pods, owners } = simulation;
   const admin = clients[target % clients.length] as SimClient;
-  const held = clients
-    .flatMap((client) => [...(client.session?.holds.values() ?? [])])
-    .filter((hold) => hold.isBelieved);
+  const held = [
+    ...clients
+      .flatMap((client) => [...(client.session?.holds.values() ?? [])])
+      .filter((hold) => hold.isBelieved)
+      .map((hold) => ({ key: hold.key, link: hold.client.session?.link })),
+    ...pods.flatMap((pod) => pod.believed.map(({ key }) => ({ key, link: pod.sidecar?.transport?.link }))),
+  ];
   const victim = held[target % Math.max(1, held.length)];
   // The holder hears nothing of it, and declares its hold to the next owner.
-  if (thenCrash) victim?.client.session?.link?.stall(15_000);
+  if (thenCrash) victim?.link?.stall(15_000);
   const key = victim?.key ?? plan.keys[target % plan.keys.length] ?? '';
   const { session } = admin;
   if (session === undefined || !admin.process.running) return;

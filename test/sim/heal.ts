@@ -1,5 +1,8 @@
 /** After the faults: everybody must get on, every waiter end, and nothing be left behind. */
+import type { LockkeeperError } from '../../src/api/codes.ts';
 import { decodeLockLease } from '../../src/server/lease-codec.ts';
+import type { Pod } from './pods/pod.ts';
+import { lockIdOf } from './pods/pod-flow.ts';
 import type { SimClient } from './sim-client.ts';
 import type { Simulation } from './simulation.ts';
 import { whenDone } from './when-done.ts';
@@ -17,14 +20,14 @@ export async function heal(simulation: Simulation): Promise<void> {
   await until(simulation, SETTLES_WITHIN_MS, () => simulation.owners.some((owner) => owner.isReady));
   await repairRecords(simulation);
   releaseOverdue(simulation);
-  const settled = () => simulation.flows.size === 0 || [...simulation.flows].every((flow) => flow.session.closed);
+  const settled = () => simulation.flows.size === 0 || [...simulation.flows].every((flow) => flow.isAbandoned);
   await until(simulation, SETTLES_WITHIN_MS, settled);
   if (simulation.failure !== undefined) return;
   if (!settled()) {
-    const left = [...simulation.flows].filter((flow) => !flow.session.closed);
-    const texts = left.slice(0, 5).map(({ activity, client }) => `${client.name} ${activity.ownerId} ${activity.key}`);
+    const left = [...simulation.flows].filter((flow) => !flow.isAbandoned);
+    const texts = left.slice(0, 5).map(({ label }) => label);
     simulation.fail('waiter-without-end', `${left.length} flows never ended: ${texts.join('; ')}`, [
-      ...left.slice(0, 3).flatMap(({ activity }) => [activity.key, activity.ownerId]),
+      ...left.slice(0, 3).flatMap(({ about }) => about),
       'owner',
     ]);
     return;
@@ -73,6 +76,15 @@ async function probe(simulation: Simulation): Promise<void> {
       });
     });
   }
+  for (const pod of simulation.pods) {
+    left++;
+    pod.app.soon(() => {
+      whenDone(probeByPod(pod), (problem) => {
+        left--;
+        if (problem !== undefined) failures.push(`${pod.name}: ${problem}`);
+      });
+    });
+  }
   await until(simulation, PROBE_WITHIN_MS, () => left === 0);
   if (simulation.failure !== undefined) return;
   if (left > 0) failures.push(`${left} clients were not answered`);
@@ -111,10 +123,36 @@ async function probeBy(client: SimClient): Promise<string | undefined> {
   return `${key} ${last}`;
 }
 
+async function probeByPod(pod: Pod): Promise<string | undefined> {
+  const { keys } = pod.simulation.plan;
+  const key = keys[(pod.planned.index * 5) % keys.length] as string;
+  const lockId = lockIdOf(key);
+  const ownerId = `${pod.name}.probe`;
+  let last = '';
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const request = { ownerId, ttlMs: 3_000, timeoutMs: 40_000, priority: 9, requestId: `${ownerId}${attempt}` };
+    try {
+      if (attempt % 4 === 0)
+        await pod.call((locks, context) => locks.forceRelease(lockId, { reason: 'probe' }, context));
+      const { answer } = await pod.call((locks, context) => locks.acquire(lockId, request, context));
+      const { fencingToken } = answer;
+      await pod.call((locks, context) => locks.release(lockId, { fencingToken, ownerId }, context));
+      return undefined;
+    } catch (error) {
+      const { code, message } = error as LockkeeperError;
+      if (!RETRIED.includes(code)) return `${key} ${code} ${message}`;
+      last = `${code} ${message}`;
+    }
+    await pod.sleep(pod.chance.between(500, 3_000));
+  }
+  return `${key} ${last}`;
+}
+
 /** Everybody leaves; after the longest time to live nothing may be left. */
 async function empty(simulation: Simulation): Promise<void> {
   if (simulation.failure !== undefined) return;
   for (const client of simulation.clients) client.process.soon(() => client.session?.goodbye());
+  for (const pod of simulation.pods) pod.app.soon(() => pod.goodbye());
   await until(simulation, EMPTY_WITHIN_MS, () => leftovers(simulation) === '');
   if (simulation.failure !== undefined) return;
   const left = leftovers(simulation);

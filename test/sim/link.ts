@@ -107,9 +107,12 @@ export class Link {
     this.#isUp = false;
   }
 
-  /** Asks for a sign of life. */
-  ping(onPong: () => void): void {
-    this.#toServer(() => this.#toClient(onPong));
+  /** Asks for a sign of life, and whether the replica owns anything. */
+  ping(onPong: (serves: boolean) => void): void {
+    this.#toServer(() => {
+      const serves = this.owner.server?.notReadyReason() === undefined;
+      this.#toClient(() => onPong(serves));
+    });
   }
 
   /** `onAnswer` never hears anything if the connection breaks first. */

@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- --seeds N [--from S] | --seed S | --minutes M | --mutations | --check N`. See docs/simulator.md.
+ * `npm run sim -- --seeds N [--from S] | --seed S | --minutes M | --mutations [--only NAME] | --check N`, each with `--workers N`. See docs/simulator.md.
  * Ends with 0 only if every rule held and, over a large enough batch, every rare path was reached.
  */
 import { execFileSync } from 'node:child_process';
@@ -14,6 +14,8 @@ import { shrink } from './shrink.ts';
 /** Below this many seeds an unreached path proves nothing. */
 const COVERAGE_FROM_SEEDS = 100;
 const SHRINK_WITHIN_MS = 60_000;
+/** A seed that sends less proves too little. */
+const OPERATIONS_MIN = 5_000;
 
 const { values } = parseArgs({
   allowPositionals: true,
@@ -25,9 +27,12 @@ const { values } = parseArgs({
     check: { type: 'string' },
     mutations: { type: 'boolean', default: false },
     only: { type: 'string' },
+    workers: { type: 'string' },
     'no-shrink': { type: 'boolean', default: false },
   },
 });
+
+const workers = values.workers === undefined ? undefined : Number(values.workers);
 
 function commit(): string {
   try {
@@ -56,6 +61,7 @@ async function many(next: () => number | undefined): Promise<{ passed: number; f
   const failed: number[] = [];
   const { reports, coverage, seconds } = await runBatch({
     next,
+    ...(workers !== undefined && { workers }),
     onReport: ({ seed, rule, message }) => {
       if (rule === undefined) return;
       failed.push(seed);
@@ -63,15 +69,20 @@ async function many(next: () => number | undefined): Promise<{ passed: number; f
     },
   });
   const operations = reports.reduce((sum, report) => sum + report.operations, 0);
+  const idle = reports.filter((report) => report.rule === undefined && report.operations < OPERATIONS_MIN);
+  for (const { seed, operations: sent } of idle) console.log(`seed ${seed} sent only ${sent} commands`);
+  const fewest = Math.min(...reports.map((report) => report.operations));
   const missing = printCoverage(coverage);
   const rate = (reports.length / seconds).toFixed(2);
-  console.log(`${reports.length} seeds, ${operations} commands, ${seconds.toFixed(0)} s, ${rate} seeds per second`);
+  console.log(
+    `${reports.length} seeds, ${operations} commands, at least ${fewest} each, ${seconds.toFixed(0)} s, ${rate} seeds per second`,
+  );
   const isLarge = reports.length >= COVERAGE_FROM_SEEDS;
   if (isLarge && missing.length > 0) console.log(`never reached: ${missing.join(', ')}`);
   const worst = failed.sort((left, right) => left - right)[0];
   if (worst !== undefined) await replay(worst);
-  const ok = failed.length === 0 && !(isLarge && missing.length > 0);
-  return { passed: reports.length - failed.length, failed: failed.length, ok };
+  const ok = failed.length + idle.length === 0 && !(isLarge && missing.length > 0);
+  return { passed: reports.length - failed.length - idle.length, failed: failed.length + idle.length, ok };
 }
 
 function upTo(first: number, count: number): () => number | undefined {
@@ -81,7 +92,7 @@ function upTo(first: number, count: number): () => number | undefined {
 
 async function run(): Promise<boolean> {
   const first = Number(values.from);
-  if (values.mutations) return runMutations(values.only);
+  if (values.mutations) return runMutations(values.only, workers);
   if (values.seed !== undefined) return replay(Number(values.seed));
   if (values.minutes !== undefined) {
     const endMs = performance.now() + Number(values.minutes) * 60_000;

@@ -20,14 +20,14 @@ interface Mutation {
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = fileURLToPath(new URL('./mutations', import.meta.url));
 
-export async function runMutations(only: string | undefined): Promise<boolean> {
+export async function runMutations(only: string | undefined, workers: number | undefined): Promise<boolean> {
   const mutations = readdirSync(folder)
     .filter((file) => file.endsWith('.json') && (only === undefined || file.includes(only)))
     .sort()
     .map((file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as Mutation);
   let caught = 0;
   for (const mutation of mutations) {
-    const seeds = await seedsUntilCaught(mutation);
+    const seeds = await seedsUntilCaught(mutation, workers);
     if (seeds !== undefined) caught++;
     console.log(
       `${seeds === undefined ? 'MISSED' : 'caught'} ${mutation.name}: ${seeds ?? `not within ${mutation.seeds} seeds`}`,
@@ -37,7 +37,7 @@ export async function runMutations(only: string | undefined): Promise<boolean> {
   return caught === mutations.length;
 }
 
-async function seedsUntilCaught(mutation: Mutation): Promise<string | undefined> {
+async function seedsUntilCaught(mutation: Mutation, workers: number | undefined): Promise<string | undefined> {
   const copy = mkdtempSync(join(tmpdir(), 'lockkeeper-mutation-'));
   try {
     for (const part of ['src', 'test/sim', 'package.json'])
@@ -63,6 +63,7 @@ async function seedsUntilCaught(mutation: Mutation): Promise<string | undefined>
     };
     const { reports } = await runBatch({
       workerPath: join(copy, 'test/sim/worker.ts'),
+      ...(workers !== undefined && { workers }),
       next: () => (found === undefined && seed <= mutation.seeds ? seed++ : undefined),
       onReport: ({ seed: which, rule }) => {
         if (rule !== undefined) suspects.push(confirm(which, rule));

@@ -2,11 +2,23 @@
 import { DEFAULT_LOCK_POLICY, DEFAULT_POOL_POLICY, type LockPolicy } from '../../src/api/policies.ts';
 import { shardOf } from '../../src/api/shard-hash.ts';
 import { Chance } from './chance.ts';
-import type { Activity, EventKind, Plan, PlannedClient, PlannedEvent, PlannedResource, WeatherSpell } from './plan.ts';
+import type {
+  Activity,
+  EventKind,
+  Plan,
+  PlannedClient,
+  PlannedEvent,
+  PlannedPod,
+  PlannedResource,
+  PodUse,
+  WeatherSpell,
+} from './plan.ts';
 
 const NAMESPACE = 'shop';
-const CLIENTS = 60;
+const CLIENTS = 48;
+const PODS = 16;
 const ACTIVITIES = 1_500;
+const POD_USES = 560;
 const SAFETY_MS = 150_000;
 
 export interface PlanSize {
@@ -32,7 +44,9 @@ export function makePlan(seed: number, size: PlanSize = {}): Plan {
     resources,
     keys,
     clients,
+    pods: makePods(chance, PODS),
     activities,
+    podUses: makePodUses(Chance.of(seed, 'podUses'), POD_USES, keys, resources),
     events: faults ? withoutClash(makeEvents(chance)) : [],
     weather: faults ? makeWeather(chance) : [],
   };
@@ -135,6 +149,62 @@ function makeActivity(
   };
 }
 
+function makePods(chance: Chance, count: number): PlannedPod[] {
+  const hasOverflow = chance.happens(0.15);
+  return Array.from({ length: count }, (_, index) => ({
+    index,
+    rate: chance.between(0.9995, 1.0005),
+    hasSlot: !hasOverflow || index % 8 !== 7,
+  }));
+}
+
+function makePodUses(
+  chance: Chance,
+  count: number,
+  keys: readonly string[],
+  resources: readonly PlannedResource[],
+): PodUse[] {
+  const uses = Array.from({ length: count }, (_, id) => makePodUse(chance, id, keys, resources));
+  return uses.sort((left, right) => left.atMs - right.atMs || left.id - right.id);
+}
+
+function makePodUse(
+  chance: Chance,
+  id: number,
+  keys: readonly string[],
+  resources: readonly PlannedResource[],
+): PodUse {
+  const pod = chance.random.integer(PODS);
+  const kind = chance.weighted({ plain: 45, auto: 25, stream: 20, all: 10 });
+  const first = keys[chance.skewedIndex(keys.length)] as string;
+  const others = kind === 'all' ? Array.from({ length: chance.whole(1, 3) }, () => chance.pick(keys)) : [];
+  const permits = resources.find(({ name }) => first === name || first.startsWith(`${name}/`))?.policy.permits ?? 1;
+  const main = chance.happens(0.4) && kind !== 'all' ? chance.whole(0, 1) : -1;
+  const isAnonymous = main < 0 && chance.happens(0.3);
+  const ttlMs = chance.happens(0.1) ? chance.whole(10_000, 25_000) : chance.whole(1_000, 5_000);
+  return {
+    id,
+    atMs: chance.between(500, SAFETY_MS - 2_000),
+    pod,
+    kind,
+    keys: [...new Set([first, ...others])],
+    ownerId: isAnonymous ? undefined : main >= 0 ? `p${pod}.main${main}` : `p${pod}.a${id}`,
+    mode: permits === 1 && chance.happens(0.3) && kind !== 'all' ? 'shared' : 'exclusive',
+    ttlMs: isAnonymous && chance.happens(0.5) ? undefined : ttlMs,
+    timeoutMs: chance.happens(0.25) ? 0 : chance.happens(0.1) ? -1 : chance.whole(500, 20_000),
+    // Several at once have no priority.
+    priority: kind === 'all' ? 0 : main >= 0 ? (pod * 7 + main * 3) % 10 : chance.whole(0, 9),
+    named: chance.happens(0.6),
+    hangUpAfterMs: chance.happens(0.1) ? chance.whole(1, 4_000) : 0,
+    maxHoldMs: kind === 'auto' || chance.happens(0.1) ? chance.whole(2_000, 20_000) : 0,
+    holdForMs: chance.happens(0.2) ? chance.whole(3_000, 15_000) : Math.round(chance.skewed(5, 3_000)),
+    lookEveryMs: Math.max(200, Math.round(ttlMs * chance.pick([0.1, 0.33, 0.33, 0.6, 0.95]))),
+    renewTtlMs: chance.happens(0.3) ? chance.whole(1_000, chance.happens(0.2) ? 28_000 : 6_000) : undefined,
+    reentries: main >= 0 && kind === 'plain' && chance.happens(0.4) ? chance.whole(1, 3) : 0,
+    end: chance.weighted({ release: 85, abandon: 9, releaseTwice: 6 }),
+  };
+}
+
 /** How many of each a run has on average. */
 const EVENTS: Readonly<Record<EventKind, readonly [number, number]>> = {
   ownerPause: [2, 12_000],
@@ -162,6 +232,18 @@ const EVENTS: Readonly<Record<EventKind, readonly [number, number]>> = {
   clientResume: [12, 0],
   clientStall: [10, 6_000],
   twinRenew: [6, 0],
+  appPause: [5, 8_000],
+  sidecarPause: [5, 8_000],
+  podSuspend: [3, 10_000],
+  podFreeze: [0.6, 8_000],
+  podWallStep: [2, 30_000],
+  podCrash: [2, 6_000],
+  podGoodbye: [1.5, 2_000],
+  sidecarRestart: [6, 3_000],
+  sidecarKill: [3, 3_000],
+  podCut: [6, 2_000],
+  podResume: [5, 0],
+  podStall: [4, 6_000],
 };
 
 function makeEvents(chance: Chance): PlannedEvent[] {

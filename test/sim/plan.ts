@@ -11,7 +11,10 @@ export interface Plan {
   /** Full keys that are locked. */
   readonly keys: readonly string[];
   readonly clients: readonly PlannedClient[];
+  /** Pods with the production session client. */
+  readonly pods: readonly PlannedPod[];
   readonly activities: readonly Activity[];
+  readonly podUses: readonly PodUse[];
   readonly events: readonly PlannedEvent[];
   /** Weather of the store, by time; calm where nothing is said. */
   readonly weather: readonly WeatherSpell[];
@@ -60,6 +63,44 @@ export interface Activity {
   readonly nestedKey: string | undefined;
 }
 
+export interface PlannedPod {
+  readonly index: number;
+  /** Speed of the clocks of its machine. */
+  readonly rate: number;
+  readonly hasSlot: boolean;
+}
+
+/** One use of locks by the application of a pod, over the calls of its sidecar. */
+export interface PodUse {
+  readonly id: number;
+  readonly atMs: number;
+  readonly pod: number;
+  /**
+   * - `plain`: the application renews by itself.
+   * - `auto`: the sidecar renews; the application looks now and then.
+   * - `stream`: held as long as a connection is open.
+   * - `all`: several locks or none.
+   */
+  readonly kind: 'plain' | 'auto' | 'stream' | 'all';
+  readonly keys: readonly string[];
+  /** Absent: a fresh one for each acquire. */
+  readonly ownerId: string | undefined;
+  readonly mode: Mode;
+  /** Absent: the policy's. */
+  readonly ttlMs: number | undefined;
+  readonly timeoutMs: number;
+  readonly priority: number;
+  readonly named: boolean;
+  /** Hangs up after this long while it waits; 0 for never. */
+  readonly hangUpAfterMs: number;
+  readonly maxHoldMs: number;
+  readonly holdForMs: number;
+  readonly lookEveryMs: number;
+  readonly renewTtlMs: number | undefined;
+  readonly reentries: number;
+  readonly end: 'release' | 'abandon' | 'releaseTwice';
+}
+
 export interface WeatherSpell {
   readonly fromMs: number;
   readonly toMs: number;
@@ -82,7 +123,7 @@ export interface PlannedEvent {
   readonly forMs: number;
 }
 
-export type EventKind = ClientEventKind | OwnerEventKind | RecordEventKind;
+export type EventKind = ClientEventKind | PodEventKind | OwnerEventKind | RecordEventKind;
 
 export type ClientEventKind =
   | 'clientPause'
@@ -96,6 +137,20 @@ export type ClientEventKind =
   | 'clientResume'
   | 'clientStall'
   | 'twinRenew';
+
+export type PodEventKind =
+  | 'appPause'
+  | 'sidecarPause'
+  | 'podSuspend'
+  | 'podFreeze'
+  | 'podWallStep'
+  | 'podCrash'
+  | 'podGoodbye'
+  | 'sidecarRestart'
+  | 'sidecarKill'
+  | 'podCut'
+  | 'podResume'
+  | 'podStall';
 
 export type OwnerEventKind =
   | 'ownerPause'

@@ -20,12 +20,13 @@ export function printFailure({ violation, trace }: Outcome): void {
 const SHOWN = 40;
 
 export function printPlan({ plan, outcome, runs }: Shrunk): void {
-  const { activities, events, weather } = plan;
+  const { activities, podUses, events, weather } = plan;
   console.log(
-    `shrunk in ${runs} runs to ${activities.length} activities, ${events.length} events, ${weather.length} spells of weather:`,
+    `shrunk in ${runs} runs to ${activities.length} activities, ${podUses.length} uses by pods, ${events.length} events, ${weather.length} spells of weather:`,
   );
   for (const spell of weather.slice(0, SHOWN)) console.log(`  weather ${JSON.stringify(spell)}`);
   for (const event of events.slice(0, SHOWN)) console.log(`  event ${JSON.stringify(event)}`);
+  for (const use of podUses.slice(0, SHOWN)) console.log(`  use ${JSON.stringify(use)}`);
   for (const activity of activities.slice(0, SHOWN)) console.log(`  activity ${JSON.stringify(activity)}`);
   console.log(`  there it breaks: ${outcome.violation?.message}`);
   for (const event of outcome.trace.slice(-SHOWN)) console.log(`  ${event}`);

@@ -25,19 +25,21 @@ export async function shrink(plan: Plan, outcome: Outcome, withinMs: number): Pr
     await reduce('weather', () => best.plan, attempt, isOver);
     await reduce('events', () => best.plan, attempt, isOver);
     await dropClients(() => best.plan, attempt, isOver);
+    await dropPods(() => best.plan, attempt);
+    await reduce('podUses', () => best.plan, attempt, isOver);
     await reduce('activities', () => best.plan, attempt, isOver);
     changed = sizeOf(best.plan) < before;
   }
   return { ...best, runs };
 }
 
-function sizeOf({ weather, events, activities }: Plan): number {
-  return weather.length + events.length + activities.length;
+function sizeOf({ weather, events, activities, podUses }: Plan): number {
+  return weather.length + events.length + activities.length + podUses.length;
 }
 
 /** Leaves out ever smaller pieces of one list. */
 async function reduce(
-  field: 'weather' | 'events' | 'activities',
+  field: 'weather' | 'events' | 'activities' | 'podUses',
   current: () => Plan,
   attempt: (plan: Plan) => Promise<boolean>,
   isOver: () => boolean,
@@ -55,6 +57,11 @@ async function reduce(
       await attempt({ ...current(), [field]: left });
     }
   }
+}
+
+/** All pods at once, with what they do. */
+async function dropPods(current: () => Plan, attempt: (plan: Plan) => Promise<boolean>): Promise<void> {
+  if (current().pods.length > 0) await attempt({ ...current(), pods: [], podUses: [] });
 }
 
 async function dropClients(

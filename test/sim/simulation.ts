@@ -5,11 +5,13 @@ import { VirtualWorld } from '../../src/system/virtual-world.ts';
 import { Chance } from './chance.ts';
 import { Checks } from './checks.ts';
 import { Coverage } from './coverage.ts';
-import { type Flow, runActivity } from './flow.ts';
+import { type OpenUse, runActivity } from './flow.ts';
 import { History } from './history.ts';
 import { LeaseWorld } from './lease-world.ts';
 import { Owner } from './owner.ts';
 import type { Plan, WeatherSpell } from './plan.ts';
+import { runPodUse } from './pods/pod-all.ts';
+import { Pod } from './pods/pod.ts';
 import { PolicyBook } from './policy-book.ts';
 import { SimClient } from './sim-client.ts';
 import { type Rule, Violation } from './violation.ts';
@@ -28,8 +30,9 @@ export class Simulation {
   readonly policies: PolicyBook;
   readonly checks: Checks;
   readonly clients: SimClient[];
+  readonly pods: Pod[];
   readonly owners: Owner[] = [];
-  readonly flows = new Set<Flow>();
+  readonly flows = new Set<OpenUse>();
   operationsSent = 0;
   /** Faults are over: only progress counts now. */
   isCalm = false;
@@ -50,8 +53,10 @@ export class Simulation {
     this.policies = new PolicyBook(plan.resources);
     this.checks = new Checks(this);
     this.clients = plan.clients.map((planned) => new SimClient(this, planned));
-    for (const { name } of this.clients) this.#oddUntilMs.set(name, 0);
-    for (const { ownerId, priority } of plan.activities) this.#priorities.set(ownerId, priority);
+    this.pods = plan.pods.map((planned) => new Pod(this, planned));
+    for (const { name } of [...this.clients, ...this.pods]) this.#oddUntilMs.set(name, 0);
+    for (const { ownerId, priority } of [...plan.activities, ...plan.podUses])
+      if (ownerId !== undefined) this.#priorities.set(ownerId, priority);
   }
 
   chance(name: string): Chance {
@@ -90,6 +95,10 @@ export class Simulation {
     if (this.world.nowMs - this.restoredAtMs < 45_000) this.checks.voidAll();
     for (const client of this.clients) {
       const link = client.session?.link;
+      if (link?.owner === owner) link.ownerGone();
+    }
+    for (const { sidecar } of this.pods) {
+      const link = sidecar?.transport?.link;
       if (link?.owner === owner) link.ownerGone();
     }
     if (this.owners.length > 0) return;
@@ -138,6 +147,13 @@ export class Simulation {
         const client = this.clients[activity.client];
         if (client === undefined || client.isGone) return;
         client.process.soon(() => void runActivity(client, activity));
+      });
+    }
+    for (const pod of this.pods) apiServer.after(pod.chance.between(0, 400), () => pod.startSidecar());
+    for (const use of plan.podUses) {
+      apiServer.after(use.atMs, () => {
+        const pod = this.pods[use.pod];
+        pod?.app.soon(() => runPodUse(pod, use));
       });
     }
     for (const event of plan.events) apiServer.after(event.atMs, () => happen(event));
