@@ -4,7 +4,7 @@ import type { StoredLease } from '../../src/kube/lease.ts';
 import { type LeaseEvent, type LeaseStore, StoreError } from '../../src/kube/lease-store.ts';
 import type { MemoryLeaseStore } from '../../src/kube/memory-lease-store.ts';
 import { decodeLockLease } from '../../src/server/lease-codec.ts';
-import type { LockServer } from '../../src/server/lock-server.ts';
+import type { LockServer, LockServerOptions } from '../../src/server/lock-server.ts';
 import { disposable } from '../../src/system/disposables.ts';
 import { ServerWorld, type TestClient } from './server-world.ts';
 
@@ -64,14 +64,18 @@ export class Wrapped {
 
 /** A world with one server, what it audits, and hands on its Leases. */
 export class Scene {
-  readonly world = new ServerWorld();
+  readonly world: ServerWorld;
   readonly events: AuditEvent[] = [];
   server!: LockServer;
   client!: TestClient;
 
-  static async open(): Promise<Scene> {
-    const scene = new Scene();
-    scene.server = await scene.world.start({ onAudit: (_, event) => scene.events.push(event) });
+  private constructor(world: ServerWorld) {
+    this.world = world;
+  }
+
+  static async open(options: Partial<LockServerOptions> = {}, world = new ServerWorld()): Promise<Scene> {
+    const scene = new Scene(world);
+    scene.server = await scene.world.start({ ...options, onAudit: (_, event) => scene.events.push(event) });
     scene.client = scene.world.client(scene.server);
     await scene.world.time.runBy(1_000);
     return scene;

@@ -43,6 +43,26 @@ describe('a hand on the Lease of a shard', () => {
     expect(await scene.client.ask({ op: 'renew', key: KEY, token: held.token })).toMatchObject({ kind: 'hold' });
   });
 
+  it.each<[string, (scene: Scene) => Promise<unknown>]>([
+    ['edited', (scene) => scene.edit(annotate({ 'lockkeeper.dev/slots': '' }), SYSTEM, name)],
+    ['deleted', (scene) => scene.delete(SYSTEM, name)],
+  ])('%s, and met by a write before any event: written over, nobody loses anything', async (_what, hand) => {
+    const world = new ServerWorld();
+    const leases = new Wrapped(world.leases);
+    leases.watches = 'silent';
+    const scene = await Scene.open({ store: leases.store }, world);
+    const held = await scene.client.acquire(KEY, 'alice', { ttlMs: 30_000 });
+    await hand(scene);
+    // A longer promise has to be recorded first.
+    expect(await scene.client.ask({ op: 'renew', key: KEY, token: held.token, ttlMs: 50_000 })).toMatchObject({
+      kind: 'hold',
+      ttlMs: 50_000,
+    });
+    const decoded = decodeShardLease(await scene.lease(SYSTEM, name));
+    expect(decoded).toMatchObject({ kind: 'shard', record: { graceMs: 50_000, slots: [0] } });
+    expect(scene.client.epochs).toEqual([]);
+  });
+
   it('put back to an earlier state: taken anew with the whole grace, and what was held can be reclaimed', async () => {
     const scene = await Scene.open();
     const old = await scene.lease(SYSTEM, name);
@@ -114,6 +134,17 @@ describe('a hand on the Lease of a member', () => {
     expect(scene.server.notReadyReason()).toBeUndefined();
     expect(scene.client.epochs.length).toBeGreaterThan(0);
     expect(await scene.client.ask({ op: 'renew', key: LOCK, token: held.token })).toMatchObject({ kind: 'hold' });
+  });
+
+  it('put back to an earlier renewal: its incarnation ends, since other records may have been put back as well', async () => {
+    const scene = await Scene.open();
+    const name = await nameOf(scene);
+    const old = await scene.lease(SYSTEM, name);
+    await scene.idle(5_000);
+    await scene.putBack(old);
+    await scene.idle(12_000);
+    expect(await nameOf(scene)).not.toBe(name);
+    expect(scene.server.notReadyReason()).toBeUndefined();
   });
 
   it('edited: written again with the next renewal, the incarnation goes on', async () => {
