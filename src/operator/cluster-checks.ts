@@ -2,6 +2,7 @@ import { LockkeeperError } from '../api/codes.ts';
 import { customResourceDefinitions } from '../api/custom-resources/definitions.ts';
 import { VERSION } from '../api/custom-resources/resource.ts';
 import { backoffMs } from '../kube/backoff.ts';
+import type { AccessRequest } from '../kube/cluster/access-review.ts';
 import type { Cluster } from '../kube/cluster/cluster.ts';
 import { type KubeObject, NAMESPACES, type ResourceType } from '../kube/kube-object.ts';
 import { StoreError } from '../kube/lease-store.ts';
@@ -160,13 +161,10 @@ function canonical(value: unknown): string {
 }
 
 async function checkNamespace({ cluster, namespace, log }: ClusterCheckOptions): Promise<void> {
-  try {
-    if ((await cluster.objects.get(NAMESPACES, undefined, namespace)) !== undefined) return;
-  } catch (error) {
-    // Whoever may not look finds out with the first Lease.
-    if (error instanceof StoreError && error.httpStatus === 403) return;
-    throw error;
-  }
+  const look: AccessRequest = { verb: 'get', group: '', resource: 'namespaces', namespace, name: namespace };
+  // Whoever may not look finds out with the first Lease.
+  if (!(await cluster.isAllowed(look))) return;
+  if ((await cluster.objects.get(NAMESPACES, undefined, namespace)) !== undefined) return;
   try {
     await cluster.objects.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
     log.info({ namespace }, 'made the namespace');

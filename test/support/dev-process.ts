@@ -42,11 +42,12 @@ export class DevProcess implements AsyncDisposable {
     });
   }
 
-  /** Resolves once it serves; rejects with what it printed if it ends before. */
+  /** Resolves once it serves, on a cluster if `--kubeconfig` is among the options; rejects with what it printed if it ends before. */
   static start(options: readonly string[] = []): Promise<DevProcess> {
     const directory = mkdtempSync(join(tmpdir(), 'lockkeeper-dev-'));
     const kubeconfig = join(directory, 'kubeconfig');
-    const ports = ['--port', '0', '--kube-port', '0', '--write-kubeconfig', kubeconfig];
+    const isOnCluster = options.includes('--kubeconfig');
+    const ports = ['--port', '0', ...(isOnCluster ? [] : ['--kube-port', '0', '--write-kubeconfig', kubeconfig])];
     const child = spawn(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', 'src/dev/main.ts', ...ports, ...options],
