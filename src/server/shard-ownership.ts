@@ -87,6 +87,11 @@ export class ShardOwnership implements AsyncDisposable {
       onWaiting: (incarnation) => {
         this.#awaited = incarnation;
       },
+      // Its other shards need no second look, which for one whose Lease is missing would be another wait.
+      onFenced: (incarnation) => {
+        this.#awaited = undefined;
+        this.#deadIncarnations.add(incarnation);
+      },
     };
     this.#writer = new LeaseWriter({ ...options, observe: options.observeWrite });
     this.#guard = new LeaseGuard({
@@ -195,7 +200,6 @@ export class ShardOwnership implements AsyncDisposable {
       if (!this.#isCurrent(member)) return;
       taken.push(...won.filter((each) => each !== undefined));
     }
-    this.#awaited = undefined;
     const locks = await readLocks(this.#options, this.#options.shardCount);
     if (!this.#isCurrent(member)) return;
     for (const { start, lease } of taken) {

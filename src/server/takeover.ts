@@ -40,6 +40,8 @@ export interface TakeoverOptions {
   readonly isNewInstallation: () => boolean;
   /** Told that this incarnation has to be waited for. */
   readonly onWaiting?: ((incarnation: string) => void) | undefined;
+  /** Told that this incarnation can never again rely on its member Lease. */
+  readonly onFenced?: ((incarnation: string) => void) | undefined;
 }
 
 /** What an earlier life in this process knows of a shard, and the record may not. */
@@ -151,6 +153,7 @@ export async function takeOverShard(
       if (decoded?.incarnation !== undefined && decoded.incarnation !== incarnation) {
         await fenceMember({ ...options, isWanted }, decoded.incarnation);
         if (!isWanted()) return undefined;
+        options.onFenced?.(decoded.incarnation);
       }
       const tokenNext = firstMemoryToken(decoded?.record.counter ?? 0, memory.lastToken, clock.wallMs());
       const epoch = nextEpoch(decoded?.record.epoch ?? 0, memory.epoch, clock.wallMs());
