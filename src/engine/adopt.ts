@@ -54,13 +54,11 @@ export function adoptHolders(
       holder.ttlMs,
       nowMs,
     );
-    const maxHoldMs = lock.policy?.maxHoldMs;
-    if (maxHoldMs !== undefined) hold.maxHoldMs = maxHoldMs;
-    hold.maxHoldAtMs = nowMs + hold.maxHoldMs;
+    hold.restartLife(lock.policy?.maxHoldMs, nowMs);
     lock.holds.add(hold);
     lock.occupy(holder.mode);
     lock.lastPhase = holder.mode;
     state.holdCount++;
-    state.deadlines.set(hold, Math.min(nowMs + holder.ttlMs, hold.maxHoldAtMs));
+    state.deadlines.set(hold, nowMs + holder.ttlMs);
   }
 }

@@ -47,8 +47,7 @@ function configureLock(state: EngineState, command: ConfigureCommand, nowMs: num
 function limitAdopted(state: EngineState, lock: LockState, maxHoldMs = Number.POSITIVE_INFINITY): void {
   for (const hold of lock.holds) {
     if (hold.state !== 'adopted' || hold.maxHoldAtMs !== Number.POSITIVE_INFINITY) continue;
-    hold.maxHoldMs = maxHoldMs;
-    hold.maxHoldAtMs = hold.grantedAtMs + maxHoldMs;
+    hold.restartLife(maxHoldMs, hold.grantedAtMs);
     if (hold.maxHoldAtMs < hold.dueAtMs) state.deadlines.set(hold, hold.maxHoldAtMs);
   }
 }

@@ -99,6 +99,15 @@ export class Hold implements Deadline {
     this.previousInSession = undefined;
   }
 
+  /**
+   * Its longest allowed life begins anew with a new owner, by the rules of today; but it does not end before the time that was
+   * promised under those of yesterday.
+   */
+  restartLife(maxHoldMs: number | undefined, nowMs: number): void {
+    this.maxHoldMs = Math.max(maxHoldMs ?? Number.POSITIVE_INFINITY, this.ttlMs);
+    this.maxHoldAtMs = nowMs + this.maxHoldMs;
+  }
+
   isOwnedBy(principal: string, ownerId: string): boolean {
     return this.ownerId === ownerId && this.principal === principal;
   }

@@ -76,8 +76,7 @@ function reclaimMemory(
     ttlMs,
     nowMs,
   );
-  hold.maxHoldMs = lock.policy?.maxHoldMs ?? Number.POSITIVE_INFINITY;
-  hold.maxHoldAtMs = nowMs + hold.maxHoldMs;
+  hold.restartLife(lock.policy?.maxHoldMs, nowMs);
   if (!fits) {
     for (const other of lock.holds) other.contested = true;
     hold.contested = true;

@@ -34,6 +34,21 @@ test('what was promised counts, not what the policy says today', () => {
   expect(world.inspect('migrations').holders[0]?.remainingMs).toBe(60_000);
 });
 
+test('a longest life that was set after the promise does not end it early', () => {
+  const { world, alice, bob } = setup();
+  world.pool('jobs');
+  alice.tries('migrations', { ttlMs: 15_000 });
+  const held = alice.tries('jobs/a', { ttlMs: 15_000 });
+  world.lock('migrations', { maxHoldMs: 4_000 });
+  world.pool('jobs', { maxHoldMs: 4_000 });
+  world.crashes();
+  alice.connects();
+  bob.connects();
+  expect(alice.reclaims(held).hold.remainingMs).toBe(15_000);
+  world.passes(14_999);
+  expect([world.holders('migrations'), world.holders('jobs/a')]).toEqual([['alice'], ['alice']]);
+});
+
 test('the next token is above the record, and above the floor of the clock', () => {
   const { world, alice, bob } = setup();
   alice.releases(alice.tries('migrations'));
