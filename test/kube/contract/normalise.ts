@@ -27,8 +27,8 @@ export class Normaliser {
       .replaceAll(/\b(\d+[smhd]){1,2}(?= |$)/gm, '<age>')
       .replaceAll(/ {2,}/g, '  ')
       .replaceAll(/ +$/gm, '')
-      .replaceAll(/(?:^\* .*\n)+/gm, (lines) => sorted(lines.split(/(?<=\n)/)).join(''))
-      .replaceAll(/(?<= is invalid: \[).*(?=\]$)/gm, (causes) => sorted(causes.split(BETWEEN_CAUSES)).join(', '));
+      .replaceAll(/(?:^\* .*\n)+/gm, (lines) => inOrder(lines.split(/(?<=\n)/)).join(''))
+      .replaceAll(/(?<= is invalid: \[).*(?=\]$)/gm, (causes) => inOrder(causes.split(BETWEEN_CAUSES)).join(', '));
   }
 
   #normal(value: unknown, key: string): unknown {
@@ -109,7 +109,7 @@ type Json = Readonly<Record<string, unknown>>;
 /** In one line: a comma, then a field and what is wrong with it. */
 const BETWEEN_CAUSES = /, (?=[\w.<>[\]]+: (?:Invalid value|Unsupported value|Required value|Too |Forbidden|Duplicate))/;
 
-function sorted(texts: readonly string[]): readonly string[] {
+function inOrder(texts: readonly string[]): readonly string[] {
   return texts.toSorted();
 }
 

@@ -126,10 +126,14 @@ class Player {
     const found: unknown[] = [];
     const names: string[] = [];
     for (const _each of expected) {
-      const event = (await stream.next()) as WatchEvent | undefined;
-      names.push(event === undefined ? 'end' : [event.type, nameIn(event)].join(' ').trim());
-      found.push(event === undefined ? 'end' : this.#normaliser.value(event));
-      if (event === undefined) break;
+      const event = (await stream.next().catch(() => 'nothing more')) as WatchEvent | string | undefined;
+      if (typeof event !== 'object') {
+        names.push(event ?? 'end');
+        found.push(event ?? 'end');
+        break;
+      }
+      names.push([event.type, nameIn(event)].join(' ').trim());
+      found.push(this.#normaliser.value(event));
     }
     this.#expect(number, names.join(', '), expected.join(', '));
     return found;
