@@ -33,7 +33,7 @@ export interface LeaseWatchOptions {
  * surprise costs a comparison, and a surprise leads to a consistent read, whose result alone is acted upon. Silence proves
  * nothing, so that an outage of the watch only makes the detection later. It writes nothing by itself.
  *
- * It remembers names and versions, some 300 bytes for each Lease.
+ * It remembers names and versions, some 400 bytes for each Lease.
  */
 export class LeaseWatch implements Disposable {
   readonly #options: LeaseWatchOptions;

@@ -207,6 +207,31 @@ describe('a Lease put back to an earlier state', () => {
   });
 });
 
+describe('a late write of an earlier owner', () => {
+  it('that was never acknowledged, a force release here: met at once, and whoever relies on the hold is on record again', async () => {
+    const world = new ServerWorld();
+    const leases = new Wrapped(world.leases);
+    const first = world.client(await world.start({ store: leases.store }));
+    const { token } = await first.acquire(LOCK, 'alice', { ttlMs: 60_000 });
+    // The write leaves the first owner and lands only after the second one has read the locks.
+    const late: (() => Promise<unknown>)[] = [];
+    leases.holdBack = late;
+    first.send({ op: 'forceRelease', key: LOCK, reason: 'stuck', by: 'admin' });
+    await world.time.runBy(10);
+    const second = await world.start({ podName: 'operator-1', isKnownDead: () => true });
+    const client = world.client(second);
+    expect(await client.ask({ op: 'renew', key: LOCK, token })).toMatchObject({ kind: 'hold' });
+    expect(late).toHaveLength(1);
+    await late[0]?.();
+    const landed = await world.leases.get('shop', LEASE);
+    expect(landed && decodeLockLease(landed)).toMatchObject({ record: { holders: [] } });
+    await world.time.runBy(100);
+    const lease = await world.leases.get('shop', LEASE);
+    expect(lease && decodeLockLease(lease)).toMatchObject({ record: { holders: [{ ownerId: 'alice', token }] } });
+    expect(await client.ask({ op: 'renew', key: LOCK, token })).toMatchObject({ kind: 'hold' });
+  });
+});
+
 describe('a tombstone', () => {
   it('that is collected is not written again, and the name begins anew above the wall clock', async () => {
     const scene = await Scene.open();
