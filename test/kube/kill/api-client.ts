@@ -14,6 +14,8 @@ export interface Request {
   readonly ownerId: string;
   readonly token?: number;
   readonly timeoutMs?: number;
+  /** When the same request was first sent, if this is a repetition. */
+  readonly askedMs?: number | undefined;
   /** What goes into the body besides. */
   readonly fields?: Readonly<Record<string, unknown>>;
 }
@@ -32,7 +34,7 @@ export class ApiClient implements AsyncDisposable {
 
   /** Adds the call to the history. Never rejects. */
   async call(request: Request): Promise<Call> {
-    const { client, lock, verb, ownerId, token, timeoutMs = 0, fields } = request;
+    const { client, lock, verb, ownerId, token, timeoutMs = 0, askedMs, fields } = request;
     const body = {
       namespace: this.#namespace,
       ownerId,
@@ -42,7 +44,8 @@ export class ApiClient implements AsyncDisposable {
     };
     const sentMs = performance.now();
     const answer = await this.#send(`/v1/locks/${lock}:${verb}`, body, timeoutMs + GIVEN_UP_AFTER_MS);
-    const call = { client, lock, verb, ownerId, token, timeoutMs, sentMs, endedMs: performance.now(), answer };
+    const times = { timeoutMs, askedMs: askedMs ?? sentMs, sentMs, endedMs: performance.now() };
+    const call = { client, lock, verb, ownerId, token, ...times, answer };
     this.#history.add(call);
     return call;
   }

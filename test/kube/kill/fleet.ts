@@ -12,9 +12,9 @@ export interface FleetOptions {
   readonly seed: number;
 }
 
-/** Waits of clients between two tries while nobody answers. */
-const RETRY_MS_MIN = 20;
-const RETRY_MS_MAX = 200;
+/** Waits of a client between two tries while nobody answers: twice as long each time, and a part of it by chance. */
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 2_000;
 
 export class Fleet {
   readonly #options: FleetOptions;
@@ -48,6 +48,7 @@ class FleetClient {
   readonly #random: Random;
   readonly #stop: AbortSignal;
   #turns = 0;
+  #retryMs = RETRY_MS_MIN;
 
   constructor(name: string, api: ApiClient, random: Random, stop: AbortSignal) {
     this.#name = name;
@@ -80,14 +81,18 @@ class FleetClient {
 
   async #acquire({ lock, mode, ttlMs, timeoutMs, repeats }: Turn, ownerId: string): Promise<HoldCall | undefined> {
     const giveUpMs = performance.now() + timeoutMs;
+    let askedMs: number | undefined;
     const fields = { mode, ttlMs, requestId: randomUUID() };
     for (;;) {
       const leftMs = Math.max(0, Math.floor(giveUpMs - performance.now()));
       const call = await this.#api.call({
         ...{ client: this.#name, lock: lock.name, verb: 'acquire', ownerId, fields },
         timeoutMs: leftMs,
+        askedMs,
       });
+      if (!isUnanswered(call)) this.#retryMs = RETRY_MS_MIN;
       if (isHoldCall(call)) return call;
+      askedMs ??= call.sentMs;
       if (!repeats || leftMs === 0 || !isUnanswered(call)) return undefined;
       await this.#backOff();
     }
@@ -100,11 +105,12 @@ class FleetClient {
     let deadlineMs = granted.sentMs + granted.answer.validForMs;
     if (work === 'forgetful') return this.#until(deadlineMs);
     if (work === 'brief') await this.#until(Math.min(workUntilMs, deadlineMs));
-    let askedMs = ttlMs;
-    while (work !== 'brief' && !this.#stop.aborted && performance.now() < Math.min(workUntilMs, deadlineMs)) {
+    let askedTtlMs = ttlMs;
+    const renewUntilMs = work === 'brief' ? 0 : workUntilMs;
+    while (!this.#stop.aborted && performance.now() < Math.min(renewUntilMs, deadlineMs)) {
       await this.#until(Math.min(workUntilMs, performance.now() + ttlMs / 3, deadlineMs));
-      askedMs += lengthens ? 500 : 0;
-      const renewal = await this.#api.call({ ...request, verb: 'renew', fields: { ttlMs: askedMs } });
+      askedTtlMs += lengthens ? 500 : 0;
+      const renewal = await this.#api.call({ ...request, verb: 'renew', fields: { ttlMs: askedTtlMs } });
       if (isHoldCall(renewal)) deadlineMs = Math.max(deadlineMs, renewal.sentMs + renewal.answer.validForMs);
       else if (isUnanswered(renewal)) await this.#backOff();
       else return;
@@ -118,7 +124,9 @@ class FleetClient {
   }
 
   #backOff(): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, RETRY_MS_MIN + this.#random.integer(RETRY_MS_MAX)));
+    const waitMs = this.#retryMs / 2 + this.#random.integer(this.#retryMs / 2);
+    this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs * 2);
+    return new Promise((resolve) => setTimeout(resolve, waitMs));
   }
 
   async #until(ms: number): Promise<void> {

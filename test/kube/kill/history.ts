@@ -20,6 +20,8 @@ export interface Call {
   readonly token: number | undefined;
   /** How long an acquire said that it would wait; 0 for other calls. */
   readonly timeoutMs: number;
+  /** The send of the first request of which this is a repetition; its own if it is none. */
+  readonly askedMs: number;
   readonly sentMs: number;
   readonly endedMs: number;
   readonly answer: CallAnswer;

@@ -15,7 +15,9 @@ export interface Hold {
   readonly ownerId: string;
   readonly client: string;
   readonly mode: Mode;
-  /** The send and the receipt of the first answer that named it. */
+  /** When it was first asked for. */
+  readonly askedMs: number;
+  /** Send and receipt of the first answer that named it. */
   readonly sentMs: number;
   readonly receivedMs: number;
   /** Empty if the answer came after its own deadline. Ordered, without overlap. */
@@ -40,12 +42,12 @@ export function holdsOf(calls: readonly Call[]): Hold[] {
 }
 
 function confirm(holds: Map<string, Hold>, call: HoldCall): void {
-  const { lock, ownerId, client, sentMs, endedMs, answer } = call;
+  const { lock, ownerId, client, askedMs, sentMs, endedMs, answer } = call;
   const id = `${lock}#${answer.token}`;
   let hold = holds.get(id);
   if (hold === undefined) {
     const { token, mode } = answer;
-    const told = { lock, token, ownerId, client, mode, sentMs, receivedMs: endedMs };
+    const told = { lock, token, ownerId, client, mode, askedMs, sentMs, receivedMs: endedMs };
     holds.set(id, (hold = { ...told, beliefs: [], lostMs: undefined, releasedMs: undefined }));
   }
   // Of a hold that was given back, or by another client, an answer makes nobody believe.

@@ -23,8 +23,8 @@ function judgeRealTime(holds: readonly Hold[]): string[] {
   const received = holds.toSorted((left, right) => left.receivedMs - right.receivedMs);
   let highest: Hold | undefined;
   let next = 0;
-  for (const hold of holds.toSorted((left, right) => left.sentMs - right.sentMs)) {
-    for (; (received[next]?.receivedMs ?? Number.POSITIVE_INFINITY) < hold.sentMs; next += 1) {
+  for (const hold of holds.toSorted((left, right) => left.askedMs - right.askedMs)) {
+    for (; (received[next]?.receivedMs ?? Number.POSITIVE_INFINITY) < hold.askedMs; next += 1) {
       const earlier = received[next] as Hold;
       if (highest === undefined || earlier.token > highest.token) highest = earlier;
     }

@@ -1,7 +1,6 @@
 /** What was written agrees with the rules and with what clients were told. */
 import type { LockRules } from './history.ts';
 import type { Hold } from './holds.ts';
-import { type Allowances, NOTHING_LOST } from './judge-holds.ts';
 import { type Attempt, type AuditedWrite, landed } from './lease-attempts.ts';
 
 /**
@@ -29,15 +28,18 @@ export function judgeNumbers(attempts: readonly Attempt[]): string[] {
   return violations;
 }
 
-/** The stored counter never goes down, and stored holders keep to mode and permits. */
+/**
+ * The stored counter never goes down, and stored holders keep to mode and permits. After a restored backup a record may for a
+ * while name those that the backup names, and that have left, beside those that are there: only clients tell who holds then.
+ */
 export function judgeStored(
   attempts: readonly Attempt[],
   locks: readonly LockRules[],
-  { destroyedAtMs }: Allowances = NOTHING_LOST,
+  restoredAtMs: readonly number[] = [],
 ): string[] {
   const violations: string[] = [];
   // A restored backup gives resourceVersions out again: each of its eras is ordered for itself.
-  const eraOf = ({ forwardedMs = 0 }: Attempt) => destroyedAtMs.filter((at) => at < forwardedMs).length;
+  const eraOf = ({ forwardedMs = 0 }: Attempt) => restoredAtMs.filter((at) => at < forwardedMs).length;
   const stored = attempts.filter(landed).toSorted((left, right) => {
     return eraOf(left) - eraOf(right) || (left.version ?? 0) - (right.version ?? 0);
   });
@@ -45,7 +47,8 @@ export function judgeStored(
     let counter = 0;
     for (const write of stored.filter(({ lock }) => lock === name)) {
       const exclusive = write.holders.filter(({ mode }) => mode === 'exclusive').length;
-      if (exclusive > permits || (exclusive > 0 && exclusive < write.holders.length)) {
+      const isTooMuch = exclusive > permits || (exclusive > 0 && exclusive < write.holders.length);
+      if (isTooMuch && eraOf(write) === 0) {
         violations.push(`${name}: version ${write.version} has the holders ${JSON.stringify(write.holders)}`);
       }
       if (write.counter < counter) {

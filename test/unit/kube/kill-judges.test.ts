@@ -16,7 +16,7 @@ const mutex = [{ name: 'a', permits: 1 }];
 const pair = [{ name: 'a', permits: 2 }];
 
 function call(client: string, verb: Verb, sentMs: number, endedMs: number, answer: CallAnswer, token?: number): Call {
-  return { client, lock: 'a', verb, ownerId: client, token, timeoutMs: 0, sentMs, endedMs, answer };
+  return { client, lock: 'a', verb, ownerId: client, token, timeoutMs: 0, askedMs: sentMs, sentMs, endedMs, answer };
 }
 function grant(
   client: string,
@@ -107,6 +107,11 @@ describe('judgeTokens', () => {
     expect(judge([grant('p', 5, 0, 1, 10, 'shared'), grant('q', 4, 0, 21)])).toBe(1);
   });
 
+  it('counts a repetition from its first request', () => {
+    const repeated = { ...grant('q', 4, 20, 21), askedMs: 0 };
+    expect(judge([grant('p', 5, 0, 1, 10), repeated], pair)).toBe(0);
+  });
+
   it('tells one token with two owners', () => {
     expect(
       judgeOwners([
@@ -163,7 +168,7 @@ describe('judges of writes', () => {
     expect(judgeStored([attempt('1', 7, {}), attempt('2', 6, {}, { version: 8 })], mutex)).toHaveLength(1);
     expect(judgeStored([attempt('2', 8, {}), attempt('1', 7, {})], mutex)).toEqual([]);
     const restored = attempt('2', 6, {}, { forwardedMs: 60, version: 3 });
-    expect(judgeStored([attempt('1', 7, {}), restored], mutex, { destroyedAtMs: [50] })).toHaveLength(1);
+    expect(judgeStored([attempt('1', 7, {}), restored], mutex, [50])).toHaveLength(1);
   });
 
   it('tell two stored holders of one permit', () => {
