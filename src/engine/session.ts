@@ -86,6 +86,10 @@ export class Session {
   reclaimComplete = false;
   /** Its processes were reported terminated: it gets and keeps nothing from memory here, and its slot leaves the record. */
   revoked = false;
+  /** The session that had its slot on record before it, while that one is still here: a restarted process follows its own. */
+  slotBefore: Session | undefined = undefined;
+  /** It left nothing behind. */
+  forgotten = false;
   /** The record of its revocation is being written. */
   revoking = false;
 

@@ -193,7 +193,7 @@ function sessionRecorded({ shard, sessions }: EngineState, session: Session): vo
   if (session.revoked) return;
   session.recorded = true;
   if (session.slot < 0) return;
-  if (sessions.get(session.id) === session) shard.slots.set(session.slot, session);
+  if (sessions.get(session.id) === session) shard.claimSlot(session);
   else if (!shard.slots.has(session.slot)) shard.droppedSlots.add(session.slot);
 }
 

@@ -140,8 +140,16 @@ export class ShardState {
   recognise(session: Session): boolean {
     if (session.slot < 0) return this.slotsOverflow;
     if (!this.slots.has(session.slot) && !this.droppedSlots.delete(session.slot)) return false;
-    this.slots.set(session.slot, session);
+    this.claimSlot(session);
     return true;
+  }
+
+  /** The slot on record stands for this session from now on, and for the one before it again once this one is gone. */
+  claimSlot(session: Session): void {
+    const before = this.slots.get(session.slot);
+    for (let known = before; known !== undefined; known = known.slotBefore) if (known === session) return;
+    session.slotBefore = before;
+    this.slots.set(session.slot, session);
   }
 
   /**
@@ -149,8 +157,12 @@ export class ShardState {
    * owner granted keeps it until the grace is over.
    */
   sessionGone(session: Session): void {
+    session.forgotten = true;
     if (this.slots.get(session.slot) !== session) return;
-    if (this.inGrace && session.mayReclaim && !session.reclaimComplete) this.slots.set(session.slot, undefined);
+    let { slotBefore } = session;
+    while (slotBefore?.forgotten === true) ({ slotBefore } = slotBefore);
+    if (slotBefore !== undefined) this.slots.set(session.slot, slotBefore);
+    else if (this.inGrace && session.mayReclaim && !session.reclaimComplete) this.slots.set(session.slot, undefined);
     else this.dropSlot(session.slot);
   }
 

@@ -95,6 +95,20 @@ describe('a lost connection', () => {
   });
 });
 
+describe('a session with the slot of one that is still here', () => {
+  test.each(['first', 'second'])('the slot stays on record for the other one when the %s leaves', (leaver) => {
+    const { world } = setup();
+    const first = world.session('first', { slot: 40 });
+    first.tries('jobs/a');
+    const second = world.session('second', { slot: 40, principal: first.principal });
+    second.tries('jobs/b');
+    (leaver === 'first' ? first : second).closes('goodbye');
+    const other = world.session('other', { slot: 41 });
+    other.tries('jobs/c');
+    expect(world.shardRecord.slots).toEqual(expect.arrayContaining([40, 41]));
+  });
+});
+
 describe('a new connection', () => {
   test('supersedes the one before, whose frames are dropped unread', () => {
     const { world, alice } = setup();
