@@ -189,6 +189,8 @@ export class Flow implements OpenUse {
 
   async #releaseAgain(hold: ClientHold): Promise<void> {
     const { key, token, ownerId } = hold;
+    // Another flow of this owner has joined, or is about to: the release would be its.
+    if (this.session.holds.has(`${key}#${token}`) || this.session.isAcquiring(key, ownerId)) return;
     const answer = await this.session.ask({ op: 'release', key, token, ownerId }, false);
     if (answer.kind === 'error') this.#noteRefusal(answer);
   }

@@ -56,7 +56,8 @@ export class PodFlow {
     await this.keep([hold]);
     if (use.end === 'abandon' || this.isAbandoned) return;
     while (hold.uses > 0 && !hold.ended) await this.release(hold);
-    if (use.end === 'releaseTwice') await this.#releaseAgain(hold);
+    // Where other sections may share the owner, a second release would be theirs.
+    if (use.end === 'releaseTwice' && use.ownerId?.includes('.main') !== true) await this.#releaseAgain(hold);
   }
 
   /** Notes what was granted. */
