@@ -1,4 +1,3 @@
-import { lockKindOf, policyNameOf } from '../api/lock-id.ts';
 import type { Inspection, Reply } from '../api/operations.ts';
 import type { LockPolicy } from '../api/policies.ts';
 import { SHARD_COUNT, shardOf } from '../api/shard-hash.ts';
@@ -37,8 +36,6 @@ export interface LockServerOptions {
   readonly shardCount?: number | undefined;
   /** Incarnations that cannot be alive, so that taking over from them need not wait. Default: none. */
   readonly isKnownDead?: ((incarnation: string) => boolean) | undefined;
-  /** Called before an acquire of a lock or pool that has no rules; `dev` mode makes them here. Default: LOCK_NOT_FOUND. */
-  readonly onUnknown?: ((server: LockServer, key: string) => void) | undefined;
   /** Hears every audit event, in order for each lock. Must not throw. */
   readonly onAudit?: ((shard: number, event: AuditEvent) => void) | undefined;
   /** Told once when the process must end: an invariant broke, or no shard can be taken. */
@@ -102,7 +99,6 @@ export class LockServer implements AsyncDisposable {
       shardOf: (key) => shardOf(key, this.#shardCount),
       submit: (shard, command) => this.#submit(shard, command),
       epochOf: (shard) => this.#ownership.driver(shard)?.engine.epoch,
-      beforeAcquire: (key) => this.#beforeAcquire(key),
       nowMs: () => options.clock.monotonicMs(),
       isCurrent: (connection) => (this.#connections.get(connection.identity.id) ?? connection) === connection,
       closed: (connection, reason) => this.#closed(connection, reason),
@@ -279,12 +275,6 @@ export class LockServer implements AsyncDisposable {
   ): Command {
     const floor = Math.max(counterFloor, this.#ownership.counterFloor(name));
     return { kind: 'configure', resource, name, policy, counterFloor: floor };
-  }
-
-  #beforeAcquire(key: string): void {
-    const { onUnknown } = this.#options;
-    if (onUnknown !== undefined && !this.#configured.has(`${lockKindOf(key)} ${policyNameOf(key)}`))
-      onUnknown(this, key);
   }
 
   #submit(shard: number, command: Command): boolean {

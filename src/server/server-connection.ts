@@ -10,7 +10,6 @@ export interface ConnectionHost {
   submit(shard: number, command: Command): boolean;
   /** Epoch of this process's reign over the shard; `undefined` if it does not own it now. */
   epochOf(shard: number): number | undefined;
-  beforeAcquire(key: string): void;
   /** The owner's monotonic clock. */
   nowMs(): number;
   /** Whether this is still its session's newest connection. */
@@ -123,7 +122,6 @@ export class ServerConnection {
   }
 
   #operate(operation: Operation, frame: number): void {
-    if (operation.op === 'acquire') this.#host.beforeAcquire(operation.key);
     const shard = this.#host.shardOf(operation.key);
     const known = this.#open(shard);
     if (!known || !this.#host.submit(shard, { kind: 'operation', ...this.#who, frame, operation })) {
