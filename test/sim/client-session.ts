@@ -47,6 +47,7 @@ export class ClientSession implements LinkEnd {
   readonly #changed = new Map<number, number>();
   /** Acquires that were given up with a connection; their owner may still have them in its queue. */
   #forsaken: { readonly key: string; readonly target: number }[] = [];
+  readonly #acquiring = new Set<{ readonly key: string; readonly ownerId: string }>();
   /** Holds that were given back or lost. */
   readonly #given = new Set<string>();
   #connections = 0;
@@ -140,8 +141,16 @@ export class ClientSession implements LinkEnd {
     for (const target of ask.refs) this.#transmitOperations([{ op: 'cancel', ref: ++this.#ref, key, target }]);
   }
 
+  /** Until the answer is disposed the owner may have an acquire that its lock's owner has granted and this client has not heard of. */
+  acquiring(key: string, ownerId: string): Disposable {
+    const acquiring = { key, ownerId };
+    this.#acquiring.add(acquiring);
+    return { [Symbol.dispose]: () => this.#acquiring.delete(acquiring) };
+  }
+
   /** Whether an acquire of this owner is under way, whose answer may join the hold it has. */
   isAcquiring(key: string, ownerId: string): boolean {
+    for (const acquiring of this.#acquiring) if (acquiring.key === key && acquiring.ownerId === ownerId) return true;
     for (const { operation } of this.asks.values())
       if (operation.op === 'acquire' && operation.key === key && operation.ownerId === ownerId) return true;
     return false;

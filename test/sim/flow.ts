@@ -99,6 +99,7 @@ export class Flow implements OpenUse {
       metadata: undefined,
     };
     const state = { withdrawn: false };
+    using _ = session.acquiring(key, activity.ownerId);
     for (let attempt = 0; attempt < RETRIES_MAX && !session.closed && !state.withdrawn; attempt++) {
       const answer = await session.ask(operation, requestId !== undefined, (ask) => {
         if (attempt === 0) this.#disturb(ask, operation, () => (state.withdrawn = true));

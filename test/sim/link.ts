@@ -75,6 +75,8 @@ export class Link {
         return;
       }
       session.newestAtOwner.set(owner.number, number);
+      // Broken before it was accepted: the owner notices that too.
+      if (!this.#isUp) owner.process.after(this.#chance.skewed(0, 12_000), () => this.#server?.close('lost'));
       // All reigns in one piece: what is asked next goes to owners that the session knows.
       this.#toClient(() => {
         for (const [shard, epoch] of reigns) session.onEpoch(this, shard, epoch);
