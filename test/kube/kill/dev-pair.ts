@@ -47,7 +47,10 @@ export class DevPair implements AsyncDisposable {
     };
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);
-    this.#ended = new Promise((resolve) => child.on('close', resolve));
+    // It does not outlive a test that is given up.
+    const killWithUs = () => child.kill('SIGKILL');
+    process.once('exit', killWithUs);
+    this.#ended = new Promise((resolve) => child.on('close', resolve)).finally(() => process.off('exit', killWithUs));
     this.#child = child;
   }
 

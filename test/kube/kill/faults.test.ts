@@ -55,7 +55,7 @@ const PATIENCE_MS = 120_000;
 describeOnOwnControlPlane(`faults (KILL_SEED=${SEED})`, () => {
   beforeAll(async () => {
     scene = await Scene.open({ seed: SEED, clients: 100, locks: 12 });
-  }, 120_000);
+  }, 300_000);
 
   afterAll(async () => {
     await scene?.[Symbol.asyncDispose]();

@@ -9,6 +9,7 @@
 import { expect, it } from '@jest/globals';
 import { seededRandom } from '../../../src/system/random.ts';
 import { type PlannedKill, planKills, type PointClass, reachedPoint } from './kill-plan.ts';
+import type { ProxyRequest } from '../fault-proxy/faults.ts';
 import { describeOnOwnControlPlane } from '../own-control-plane.ts';
 import { Scene } from './scene.ts';
 import type { SeenWrite } from './attempt-log.ts';
@@ -47,7 +48,7 @@ describeOnOwnControlPlane('an operator that is killed', () => {
       const { 'before the PUT': before, 'PUT in flight': inFlight, 'before the reply': after } = reached;
       expect(Math.min(before, inFlight, after)).toBeGreaterThanOrEqual(WANTED);
     },
-    120_000 + ROUNDS * 60_000,
+    240_000 + ROUNDS * 120_000,
   );
 });
 
@@ -63,11 +64,11 @@ async function killAt(
     return { killedMs, write: undefined };
   }
   const isGrant = {
-    where: (request: Parameters<typeof scene.attempts.of>[0]) => (scene.attempts.of(request)?.granted.length ?? 0) > 0,
+    where: (request: ProxyRequest) => (scene.attempts.of(request)?.granted.length ?? 0) > 0,
   };
   const at = point === 'beforePut' ? 'beforeForwarding' : point === 'putInFlight' ? 'inFlight' : 'beforeAnswer';
   const held = scene.proxy.hold(isGrant, at, { skip });
-  const request = await held.reached;
+  const request = await reachedWithin(held.reached, point);
   if (point === 'answerDelivered') {
     held.release();
     await pause(delayMs);
@@ -79,6 +80,19 @@ async function killAt(
   // What was not passed on never is; what was has landed or will.
   held.drop();
   return { killedMs, write };
+}
+
+/** A fleet that is at work writes grants all the time. */
+async function reachedWithin(reached: Promise<ProxyRequest>, point: string): Promise<ProxyRequest> {
+  let timer: NodeJS.Timeout | undefined;
+  const never = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`No write of a grant came in 60 s, to be held at ${point}.`)), 60_000);
+  });
+  try {
+    return await Promise.race([reached, never]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function pause(ms: number): Promise<void> {
