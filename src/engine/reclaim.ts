@@ -87,8 +87,9 @@ function reclaimMemory(
   session.addHold(hold);
   state.holdCount++;
   // Its holder may rely on an earlier and longer promise than its last one: that ends with the grace at the latest.
-  hold.deferredMs = Math.max(0, state.shard.graceEnd.dueAtMs - nowMs - ttlMs);
-  state.deadlines.set(hold, Math.min(nowMs + ttlMs + hold.deferredMs, hold.maxHoldAtMs));
+  const dueAtMs = Math.min(Math.max(nowMs + ttlMs, state.shard.graceEnd.dueAtMs), hold.maxHoldAtMs);
+  hold.deferredMs = dueAtMs - nowMs - ttlMs;
+  state.deadlines.set(hold, dueAtMs);
   notePromiseOf(state, hold);
   if (fits) accept(state, session, operation, hold, nowMs);
   else refuse(state, session, operation, 'another session claims the same lock');

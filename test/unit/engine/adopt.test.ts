@@ -49,6 +49,21 @@ test('a longest life that was set after the promise does not end it early', () =
   expect([world.holders('migrations'), world.holders('jobs/a')]).toEqual([['alice'], ['alice']]);
 });
 
+test('what is declared in a grace beyond the longest life of its key is told its whole time', () => {
+  const { world, alice, bob } = setup();
+  world.pool('jobs', { maxHoldMs: 6_000 });
+  world.pool('long');
+  bob.tries('long/a', { ttlMs: 60_000 });
+  const held = alice.tries('jobs/a', { ttlMs: 4_000 });
+  world.crashes();
+  alice.connects();
+  expect(alice.reclaims(held).hold.remainingMs).toBe(4_000);
+  world.passes(5_999);
+  expect(world.holders('jobs/a')).toEqual(['alice']);
+  world.passes(1);
+  expect(world.holders('jobs/a')).toEqual([]);
+});
+
 test('the next token is above the record, and above the floor of the clock', () => {
   const { world, alice, bob } = setup();
   alice.releases(alice.tries('migrations'));
