@@ -41,5 +41,5 @@ export default {
   projects: folders.filter((name) => existsSync(`${root}/test/${name}`)).map(project),
   maxWorkers: 2,
   // For all projects, since Jest takes it from here alone: tests wait for conditions, so only a broken one comes near.
-  testTimeout: 60_000,
+  testTimeout: 180_000,
 };
