@@ -18,7 +18,7 @@ const NAMESPACE = 'shop';
 const CLIENTS = 48;
 const PODS = 16;
 const ACTIVITIES = 1_500;
-const POD_USES = 560;
+const POD_USES = 680;
 const SAFETY_MS = 150_000;
 
 export interface PlanSize {
