@@ -13,6 +13,7 @@ import { LeaseWriter } from './lease-writer.ts';
 import { collectMembers } from './fence-member.ts';
 import { LockMemory } from './lock-memory.ts';
 import { Member, MEMBER_LEASE_DURATION_MS } from './member.ts';
+import { patiently } from './patience.ts';
 import { ShardDriver, type ShardSink } from './shard-driver.ts';
 import {
   agreeOnLayout,
@@ -108,7 +109,13 @@ export class ShardOwnership implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    this.#isNewInstallation = await agreeOnLayout(this.#takeover, this.#options.shardCount);
+    const isNew = await this.#patiently(
+      'agree on the layout of shards',
+      () => !this.#stopped,
+      () => agreeOnLayout(this.#takeover, this.#options.shardCount),
+    );
+    if (isNew === undefined) return;
+    this.#isNewInstallation = isNew;
     await this.#join();
     // The authority may have been lost on the way; then the next incarnation is at it.
     await this.#rejoining;
@@ -200,8 +207,12 @@ export class ShardOwnership implements AsyncDisposable {
       if (!this.#isCurrent(member)) return;
       taken.push(...won.filter((each) => each !== undefined));
     }
-    const locks = await readLocks(this.#options, this.#options.shardCount);
-    if (!this.#isCurrent(member)) return;
+    const locks = await this.#patiently(
+      'read the Leases of locks',
+      () => this.#isCurrent(member),
+      () => readLocks(this.#options, this.#options.shardCount),
+    );
+    if (locks === undefined || !this.#isCurrent(member)) return;
     for (const { start, lease } of taken) {
       const driver: ShardDriver = new ShardDriver({
         ...this.#options,
@@ -225,6 +236,10 @@ export class ShardOwnership implements AsyncDisposable {
   #win(member: Member, shard: number): Promise<TakenShard | undefined> {
     const memory = this.#memories[shard] as ShardMemory;
     return takeOverShard(this.#takeover, shard, member.incarnation, memory, () => this.#isCurrent(member));
+  }
+
+  #patiently<Result>(what: string, isWanted: () => boolean, work: () => Promise<Result>): Promise<Result | undefined> {
+    return patiently({ ...this.#options, what, isWanted }, work);
   }
 
   #isCurrent(member: Member): boolean {
