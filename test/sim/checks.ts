@@ -122,6 +122,7 @@ export class Checks {
           isVoid: !isReigning && this.#isUnnoticedRestore,
           forcedInEpoch: 0,
           wasToldLost: false,
+          endedInEpoch: 0,
           isShared: false,
         };
         this.#tokens.granted(grant);
@@ -137,6 +138,8 @@ export class Checks {
       if (!isReigning) return;
       this.#fairness.audited(event, ownerMs);
       if (event.type === 'ended') {
+        const grant = this.book.find(event.key, event.token);
+        if (grant !== undefined) grant.endedInEpoch = this.#reigns.get(shard)?.epoch ?? 0;
         this.ledger.ended(shard, event);
         if (event.acknowledged) this.#exclusion.ended(event, this.#simulation.world.nowMs);
       }
@@ -169,8 +172,10 @@ export class Checks {
           [reply.key, 'owner'],
         );
       }
-      const isFirst = this.book.find(reply.key, reply.token)?.toldToClient !== true;
-      this.#records.leaves(reply, isFirst ? session.slot : undefined);
+      // A reply that waited for the authority may speak of a hold that ended meanwhile: its session's slot may have left the
+      // record with it, and nothing is left to declare. That nobody still believes in it, the rule of exclusion sees to.
+      const hasEnded = told?.endedInEpoch === reply.epoch;
+      this.#records.leaves(reply, told?.toldToClient === true || hasEnded ? undefined : session.slot);
     });
   }
 

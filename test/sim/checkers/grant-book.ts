@@ -16,6 +16,8 @@ export interface Grant {
   forcedInEpoch: number;
   /** Its client was told so. */
   wasToldLost: boolean;
+  /** Epoch in which it ended last, for whatever reason; 0 if it never did. */
+  endedInEpoch: number;
   /** A twin of its client spoke for it: it may leave with the twin. */
   isShared: boolean;
 }

@@ -16,7 +16,7 @@ export class RecordChecker {
     this.#shardOf = shardOf;
   }
 
-  /** `slot`: of the session that is told of a new hold; `undefined` for a hold that is known already. */
+  /** `slot`: of the session that is told of a new hold; `undefined` for a hold that is known already, or ended. */
   leaves(reply: HoldReply, slot: number | undefined): void {
     if (lockKindOf(reply.key) === 'lock') this.#durable(reply);
     else this.#memory(reply, slot);
