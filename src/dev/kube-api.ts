@@ -2,10 +2,10 @@ import { type Server, createServer } from 'node:http';
 import { LockkeeperError } from '../api/codes.ts';
 import type { EmbeddedStore } from '../kube/embedded/embedded-store.ts';
 import { kubeApiHandler } from '../kube/embedded/http/handler.ts';
-import { hostsOfPort } from '../sidecar/endpoint/guards.ts';
-import { addressOf, listenOnLoopback, portOf, stop } from '../sidecar/endpoint/listeners.ts';
+import { addressOf, listenOnLoopback } from '../sidecar/endpoint/listeners.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Log } from '../system/logger.ts';
+import { hostsOfPort, portOf, stop } from '../system/loopback.ts';
 import type { Timers } from '../system/timers.ts';
 
 /** Port of the embedded Kubernetes API: what `kubectl` talks to. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { LockkeeperError } from '../api/codes.ts';
 import type { Log } from '../system/logger.ts';
+import { hostsOfPort, IPV4, IPV6, ListenError, listenOnBothLoopbacks, portOf, stop } from '../system/loopback.ts';
 
 export interface HealthOptions {
   /** On 127.0.0.1 and [::1]; 0 takes any free one. */
@@ -19,8 +20,6 @@ export interface Health extends AsyncDisposable {
 }
 
 const CONNECTIONS_MAX = 256;
-/** The kernel picks a free port on one family; on the other it may be taken. */
-const ATTEMPTS_MAX = 20;
 
 /**
  * Serves `/healthz` (200 while the event loop turns), `/readyz` (503 with the reason while the process does not serve) and
@@ -28,10 +27,16 @@ const ATTEMPTS_MAX = 20;
  * (UNAVAILABLE, PERMISSION_DENIED) that names the port if it cannot be had.
  */
 export async function openHealth(options: HealthOptions): Promise<Health> {
-  const servers = await listen(() => serverOf(options), options);
-  const port = portOf(servers[0]);
+  const servers = await listenOnBothLoopbacks(
+    () => serverOf(options),
+    options.port,
+    () => options.log.info({ address: IPV4, missing: IPV6 }, 'there is no IPv6 loopback address to listen on'),
+  ).catch((error: unknown) => {
+    throw explained(error);
+  });
+  const port = portOf(servers[0]) ?? options.port;
   const close = async () => {
-    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    const closed = servers.map(stop);
     for (const server of servers) server.closeAllConnections();
     await Promise.all(closed);
   };
@@ -40,14 +45,18 @@ export async function openHealth(options: HealthOptions): Promise<Health> {
 }
 
 function serverOf(options: HealthOptions): Server {
+  let hosts: ReadonlySet<string> = new Set();
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (request, response) => {
-    answer(options, request, portOf(server)).then(
+    answer(options, request, hosts).then(
       ({ status, contentType, body }) => send(response, status, contentType, body),
       (error: unknown) => {
         options.log.error({ error }, 'could not answer a request for health or metrics');
         send(response, 500, TEXT, 'the log of this process has the cause\n');
       },
     );
+  });
+  server.once('listening', () => {
+    hosts = hostsOfPort(portOf(server) ?? options.port);
   });
   server.maxConnections = CONNECTIONS_MAX;
   return server;
@@ -61,12 +70,12 @@ interface Answer {
 
 const TEXT = 'text/plain; charset=utf-8';
 
-async function answer(options: HealthOptions, request: IncomingMessage, port: number): Promise<Answer> {
+async function answer(options: HealthOptions, request: IncomingMessage, hosts: ReadonlySet<string>): Promise<Answer> {
   const { method, url, headers } = request;
   const text = (status: number, body: string) => ({ status, contentType: TEXT, body: `${body}\n` });
   // A name that resolves to 127.0.0.1 for a moment is how a web page would reach us.
-  const isOurs = ['localhost', '127.0.0.1', '[::1]'].some((host) => headers.host === `${host}:${port}`);
-  if (!isOurs || headers.origin !== undefined) return text(403, 'only for programs of this machine');
+  if (!hosts.has(headers.host ?? '') || headers.origin !== undefined)
+    return text(403, 'only for programs of this machine');
   if (method !== 'GET' && method !== 'HEAD') return text(405, 'use GET');
   switch ((url ?? '').split('?')[0] ?? '') {
     case '/healthz':
@@ -87,49 +96,17 @@ function send(response: ServerResponse, status: number, contentType: string, bod
   response.end(response.req.method === 'HEAD' ? undefined : body);
 }
 
-/** A machine without IPv6 gets 127.0.0.1 alone. */
-async function listen(makeServer: () => Server, { port, log }: HealthOptions): Promise<readonly [Server, ...Server[]]> {
-  for (let attempt = 1; ; attempt++) {
-    const first = await listenOn(makeServer(), '127.0.0.1', port);
-    try {
-      return [first, await listenOn(makeServer(), '::1', portOf(first))];
-    } catch (error) {
-      const code = codeOf(error);
-      if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') {
-        log.info({ address: '127.0.0.1', missing: '::1' }, 'there is no IPv6 loopback address to listen on');
-        return [first];
-      }
-      first.close();
-      if (port !== 0 || attempt === ATTEMPTS_MAX) throw error;
-    }
-  }
-}
-
-function listenOn(server: Server, host: string, port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(explained(error, host, port)));
-    server.listen({ host, port, ipv6Only: host === '::1' }, () => resolve(server));
-  });
-}
-
-function explained(error: Error, host: string, port: number): Error {
-  const code = codeOf(error);
-  if (code !== 'EADDRINUSE' && code !== 'EACCES') return error;
+/** What the person who started the process has to change. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof ListenError)) return error;
+  const { code, cause } = error;
+  const { host, port } = error.where;
+  if (code !== 'EADDRINUSE' && code !== 'EACCES') return cause;
   const what = code === 'EACCES' ? `This user may not listen on port ${port}` : `Port ${port} is in use`;
   return new LockkeeperError(
     code === 'EACCES' ? 'PERMISSION_DENIED' : 'UNAVAILABLE',
     `${what}. Name another one with --port, or 0 for any free one.`,
     { host, port, reason: code === 'EACCES' ? 'forbidden' : 'addressInUse' },
-    { cause: error },
+    { cause },
   );
-}
-
-function codeOf(error: unknown): unknown {
-  const cause = error instanceof LockkeeperError ? error.cause : error;
-  return (cause as { readonly code?: unknown } | undefined)?.code;
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -9,7 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ErrorBody } from '../../src/api/codes.ts';
 import type { Endpoint } from '../../src/sidecar/endpoint/endpoint.ts';
-import { hostsOfPort } from '../../src/sidecar/endpoint/guards.ts';
+import { hostsOfPort } from '../../src/system/loopback.ts';
 import { exchange, firstAnswer, inMemory, openForTest, post } from '../support/local-endpoint.ts';
 import { type ScriptedCalls, scriptedCalls } from '../support/scripted-calls.ts';
 

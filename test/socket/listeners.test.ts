@@ -11,7 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { LockkeeperError } from '../../src/api/codes.ts';
-import { addressOf, listenOnLoopback, portOf, stop } from '../../src/sidecar/endpoint/listeners.ts';
+import { addressOf, listenOnLoopback } from '../../src/sidecar/endpoint/listeners.ts';
+import { portOf, stop } from '../../src/system/loopback.ts';
 import { type Log, type LogFields, silentLog } from '../../src/system/logger.ts';
 import { openForTest, send, textOf } from '../support/local-endpoint.ts';
 

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { LockkeeperError } from '../../api/codes.ts';
 import { assertLockId } from '../../api/lock-id.ts';
+import { hostsOfPort } from '../../system/loopback.ts';
 import { OPERATIONS, type Operation, ROUTES_SERVED, methodsOf } from './operations.ts';
 import type { Target } from './target.ts';
 
@@ -20,12 +21,6 @@ export function assertAdmitted(
   else assertNoBody(request.headers);
   if (OPERATIONS[operation].path.includes('{id}')) assertId(target);
   return operation;
-}
-
-/** The values of Host that a listener on the loopback addresses answers to. */
-export function hostsOfPort(port: number): ReadonlySet<string> {
-  const names = ['localhost', '127.0.0.1', '[::1]'];
-  return new Set(names.flatMap((name) => (port === 80 ? [name, `${name}:${port}`] : [`${name}:${port}`])));
 }
 
 /** The Host of a request passed in memory, which has no port of its own. */
