@@ -62,15 +62,17 @@ export class AuditLog {
   }
 
   /**
-   * Resolves once every request that was received has been answered, long-running ones aside: from then on `writes` has
-   * everything that happened before. A request is logged before it is handled, so one whose effect was seen is there.
+   * Resolves once every request that was received before this call has been answered, long-running ones aside: from then on
+   * `writes` has everything that happened before. Requests of somebody who never pauses do not hold it up. A request is logged before it is handled, so one whose effect was seen is there.
    * Requests that a killed server left open count as ended once it is known to be dead: call `forgetOpen` then.
    */
   async settled(timeoutMs = 30_000): Promise<void> {
+    this.#readOn();
+    const before = [...this.#open];
     await waitFor(
       () => {
         this.#readOn();
-        return this.#open.size === 0;
+        return before.every((auditID) => !this.#open.has(auditID));
       },
       { what: 'end of the requests in the audit log', timeoutMs },
     );
