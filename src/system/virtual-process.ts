@@ -1,6 +1,7 @@
 /** What one simulated process sees of a simulated world: its own two clocks and its own timers. */
 import type { Clock } from './clock.ts';
 import { disposable } from './disposables.ts';
+import type { Due } from './due-heap.ts';
 import type { Timers } from './timers.ts';
 
 export interface VirtualProcessOptions {
@@ -19,7 +20,7 @@ export interface TrueTime {
   /** Numbers everything in the order it was asked for, across all processes of the world. */
   nextSequence(): number;
   /** The moment of the process's next callback has changed. */
-  rescheduled(process: VirtualProcess): void;
+  rescheduled(process: VirtualProcess, dueAtMs: number): void;
 }
 
 /** What was asked for with `after`, and what was asked for with `soon`. */
@@ -37,7 +38,7 @@ interface Scheduled {
  * (`suspend`), stop alone (`pause`) and die (`end`). While it stands still none of its callbacks run; those that fell due
  * meanwhile run, in order, when it wakes. Delivering nothing to it meanwhile is up to the simulated network: ask `running`.
  */
-export class VirtualProcess implements Clock, Timers {
+export class VirtualProcess implements Clock, Timers, Due {
   readonly #world: TrueTime;
   /** In the order in which they run. */
   readonly #callbacks: Readonly<Record<CallbackKind, Scheduled[]>> = { timer: [], soon: [] };
@@ -56,9 +57,9 @@ export class VirtualProcess implements Clock, Timers {
     timer: { dueMs: Infinity, sequence: Infinity },
     soon: { dueMs: Infinity, sequence: Infinity },
   };
-  /** For the world: its place in the order of next moments, and that moment. */
+  /** For the world's heap: its place in the order of next moments, and that moment. */
   heapIndex = -1;
-  nextDueMs = Infinity;
+  dueAtMs = Infinity;
 
   constructor(world: TrueTime, options: Required<VirtualProcessOptions>) {
     this.#world = world;
@@ -183,10 +184,8 @@ export class VirtualProcess implements Clock, Timers {
       next.dueMs = Math.max(this.#wakesAtMs, timerMs);
     }
     const { timer, soon } = this.#next;
-    const nextDueMs = timer.dueMs < soon.dueMs ? timer.dueMs : soon.dueMs;
-    if (nextDueMs === this.nextDueMs) return;
-    this.nextDueMs = nextDueMs;
-    this.#world.rescheduled(this);
+    const dueAtMs = timer.dueMs < soon.dueMs ? timer.dueMs : soon.dueMs;
+    if (dueAtMs !== this.dueAtMs) this.#world.rescheduled(this, dueAtMs);
   }
 }
 

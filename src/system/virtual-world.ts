@@ -5,7 +5,7 @@
  * then what was asked for `soon`, then, as the next turn of an event loop, what those asked for. None runs inside another,
  * and time cannot be moved from inside one.
  */
-import { ProcessHeap } from './process-heap.ts';
+import { DueHeap } from './due-heap.ts';
 import { type CallbackKind, type TrueTime, VirtualProcess, type VirtualProcessOptions } from './virtual-process.ts';
 
 /** More callbacks than this without time moving on mean that they ask for each other in a circle. */
@@ -23,7 +23,7 @@ export interface VirtualWorldOptions {
 
 export class VirtualWorld implements TrueTime {
   readonly #wallStartMs: number;
-  readonly #processes = new ProcessHeap();
+  readonly #processes = new DueHeap<VirtualProcess>();
   #nowMs = 0;
   #sequence = 0;
   /** A turn of the event loop has two phases; a callback numbered above `end` waits for the next one of its kind. */
@@ -49,7 +49,7 @@ export class VirtualWorld implements TrueTime {
   process(options: VirtualProcessOptions = {}): VirtualProcess {
     const { rate = 1, monotonicMs = 0, wallMs = this.#wallStartMs + this.#nowMs } = options;
     const process = new VirtualProcess(this, { rate, monotonicMs, wallMs });
-    this.#processes.add(process);
+    this.#processes.set(process, process.dueAtMs);
     return process;
   }
 
@@ -60,13 +60,14 @@ export class VirtualWorld implements TrueTime {
   }
 
   /** For a process of this world: its next moment is another one now. */
-  rescheduled(process: VirtualProcess): void {
-    this.#processes.moved(process);
+  rescheduled(process: VirtualProcess, dueAtMs: number): void {
+    // One that has ended is not here any more.
+    if (process.heapIndex >= 0) this.#processes.set(process, dueAtMs);
   }
 
   /** The true moment at which the next callback can run as things stand; Infinity if none is pending. */
   nextDueMs(): number {
-    return Math.max(this.#nowMs, this.#processes.nextDueMs);
+    return Math.max(this.#nowMs, this.#processes.nextDueAtMs);
   }
 
   /**

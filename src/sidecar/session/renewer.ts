@@ -1,7 +1,7 @@
 import type { LockkeeperError } from '../../api/codes.ts';
 import type { Mark } from '../../system/clock.ts';
+import { type Due, DueHeap } from '../../system/due-heap.ts';
 import { type Deadline, leftMs } from './deadline.ts';
-import { type Due, DueHeap } from './due-heap.ts';
 import { endsHold, notHeld, retryAfterMsOf } from './failures.ts';
 import type { HoldWatcher, OwnHold } from './own-hold.ts';
 import { planRenewal, renewalPauseMs } from './renewal-plan.ts';

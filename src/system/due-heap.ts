@@ -5,9 +5,10 @@ export interface Due {
   heapIndex: number;
 }
 
-/** Items by their due moment, the earliest first. Every operation is O(log n). */
+/** Items by their due moment, the earliest first. Changes are O(log n), looking at those that are due O(their number). */
 export class DueHeap<Item extends Due> {
   readonly #items: Item[] = [];
+  readonly #due: Item[] = [];
 
   get size(): number {
     return this.#items.length;
@@ -48,6 +49,23 @@ export class DueHeap<Item extends Due> {
     if (first === undefined || first.dueAtMs > nowMs) return undefined;
     this.remove(first);
     return first;
+  }
+
+  /** Those that are due at `nowMs`, in no order; they stay. The answer is good until the next call. */
+  dueBy(nowMs: number): readonly Item[] {
+    const due = this.#due;
+    due.length = 0;
+    const first = this.#items[0];
+    if (first === undefined || first.dueAtMs > nowMs) return due;
+    due.push(first);
+    for (let seen = 0; seen < due.length; seen++) {
+      const child = 2 * (due[seen] as Item).heapIndex + 1;
+      for (let index = child; index <= child + 1; index++) {
+        const item = this.#items[index];
+        if (item !== undefined && item.dueAtMs <= nowMs) due.push(item);
+      }
+    }
+    return due;
   }
 
   #put(item: Item, index: number): void {

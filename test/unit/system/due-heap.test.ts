@@ -4,7 +4,7 @@
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type Due, DueHeap } from '../../../../src/sidecar/session/due-heap.ts';
+import { type Due, DueHeap } from '../../../src/system/due-heap.ts';
 
 class Item implements Due {
   dueAtMs = 0;
@@ -41,6 +41,9 @@ test('behaves as a list that is sorted all the time', () => {
         expect(heap.size).toBe(due.size);
         expect(heap.nextDueAtMs).toBe(Math.min(...due.values()));
         expect(new Set(heap.list())).toEqual(new Set(due.keys()));
+        const dueBy = [...due].filter(([, atMs]) => atMs <= dueAtMs).map(([item]) => item);
+        expect(heap.dueBy(dueAtMs).length).toBe(dueBy.length);
+        expect(new Set(heap.dueBy(dueAtMs))).toEqual(new Set(dueBy));
       }
       for (const [takenMs, earliestMs] of takenAtMs) expect(takenMs).toBe(earliestMs);
     }),
