@@ -58,13 +58,19 @@ export interface LeaseList {
 /**
  * - `ADDED`, `MODIFIED`: the new state. A Lease whose labels begin to match is `ADDED`, one that ceases to match `DELETED`.
  * - `DELETED`: the last state, with the version of its end.
+ */
+export type LeaseEvent =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly lease: StoredLease }
+  | WatchProgress;
+
+/**
+ * What a watch tells beside changes.
  * - `BOOKMARK`: nothing matching changed up to this version; resume from here.
  * - `ERROR`: the last event. `expired`: list again, as the version is too old, or as the connection broke and what is at its
  *   other end now may be a restored backup, which tells nothing to who begins at a version it never had. `ended`: watch again
  *   from the last version seen.
  */
-export type LeaseEvent =
-  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly lease: StoredLease }
+export type WatchProgress =
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
   | {
       readonly type: 'ERROR';

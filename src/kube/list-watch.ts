@@ -4,7 +4,8 @@ import type { Random } from '../system/random.ts';
 import type { Timers } from '../system/timers.ts';
 import { type BackoffOptions, backoffMs } from './backoff.ts';
 import { StoreError } from './lease-store.ts';
-import type { SourceEvent, WatchSource, Watched } from './watch-source.ts';
+import type { ObjectEvent } from './object-store.ts';
+import type { WatchSource, Watched } from './watch-source.ts';
 
 export interface ListWatchOptions<Item extends Watched> {
   /** What to list and watch: `objectSource` or `leaseSource`. */
@@ -131,7 +132,7 @@ export class ListWatch<Item extends Watched> implements Disposable {
       },
     });
     try {
-      const hear = (event: SourceEvent<Item>) => (current && !signal.aborted ? this.#hear(event) : undefined);
+      const hear = (event: ObjectEvent<Item>) => (current && !signal.aborted ? this.#hear(event) : undefined);
       this.#watch = stop(source.watch(this.#version as string, hear, { signal }));
     } catch (error) {
       log.warn({ kind: source.kind, error }, 'could not watch objects; listing them again');
@@ -141,7 +142,7 @@ export class ListWatch<Item extends Watched> implements Disposable {
     this.#timer = timers.after(WATCH_MS_MIN * (1 + random.fraction()), () => this.#follow());
   }
 
-  #hear(event: SourceEvent<Item>): void {
+  #hear(event: ObjectEvent<Item>): void {
     switch (event.type) {
       case 'BOOKMARK':
         // Versions of one store only grow. One that is behind has lost what came after: list what is left.

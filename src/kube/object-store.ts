@@ -1,5 +1,5 @@
 import type { KubeObject, ResourceType, StoredObject } from './kube-object.ts';
-import type { CallOptions } from './lease-store.ts';
+import type { CallOptions, WatchProgress } from './lease-store.ts';
 
 /**
  * Objects of the Kubernetes API by kind: an API server, or the embedded API. The same promises and the same `StoreError`
@@ -58,13 +58,7 @@ export interface ObjectList {
   readonly resourceVersion: string;
 }
 
-export type ObjectEvent =
-  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: StoredObject }
-  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
-  | {
-      readonly type: 'ERROR';
-      readonly code: 'expired' | 'ended';
-      readonly message: string;
-      /** The server asked not to come back sooner. */
-      readonly retryAfterMs?: number | undefined;
-    };
+/** As `LeaseEvent`, for any kind of item. */
+export type ObjectEvent<Item = StoredObject> =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: Item }
+  | WatchProgress;

@@ -1,7 +1,7 @@
 import type { ResourceType, StoredObject } from './kube-object.ts';
 import type { StoredLease } from './lease.ts';
 import type { CallOptions, LeaseQuery, LeaseStore } from './lease-store.ts';
-import type { ObjectQuery, ObjectStore } from './object-store.ts';
+import type { ObjectEvent, ObjectQuery, ObjectStore } from './object-store.ts';
 
 /** What a list-watch needs of an item. */
 export interface Watched {
@@ -13,23 +13,12 @@ export interface Watched {
   };
 }
 
-/** As `ObjectEvent`, for any kind of item. */
-export type SourceEvent<Item> =
-  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: Item }
-  | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
-  | {
-      readonly type: 'ERROR';
-      readonly code: 'expired' | 'ended';
-      readonly message: string;
-      readonly retryAfterMs?: number | undefined;
-    };
-
 /** One selection of items in a store: the part of `ObjectStore` and `LeaseStore` that a list-watch needs. */
 export interface WatchSource<Item extends Watched> {
   /** What the items are, for logs. */
   readonly kind: string;
   list(options: CallOptions): Promise<{ readonly items: readonly Item[]; readonly resourceVersion: string }>;
-  watch(resourceVersion: string, handler: (event: SourceEvent<Item>) => void, options: CallOptions): Disposable;
+  watch(resourceVersion: string, handler: (event: ObjectEvent<Item>) => void, options: CallOptions): Disposable;
 }
 
 /** The objects of one kind that match; all of them without a query. */

@@ -4,7 +4,7 @@ import type { Timers } from '../../system/timers.ts';
 import type { KubeObject, ResourceType, StoredObject } from '../kube-object.ts';
 import { type CallOptions, StoreError } from '../lease-store.ts';
 import type { ObjectEvent, ObjectList, ObjectQuery, ObjectStore } from '../object-store.ts';
-import type { Connections } from './connections.ts';
+import type { ApiRequest, Connections } from './connections.ts';
 import { type ListRequest, type ListedItems, listPages } from './list-pages.ts';
 import { type CallFacts, unreadable } from './outcome.ts';
 import type { Answer, Requester } from './requester.ts';
@@ -70,9 +70,8 @@ export class ClusterObjectStore implements ObjectStore {
     const { namespace, name } = object.metadata;
     // Asked for by its own path, so that a missing name or namespace is found here.
     objectPath(type, namespace, name);
-    const call = { write: true, what: `create ${nameOf(type, namespace, name)}` };
     const request = { method: 'POST', path: collectionPath(type, namespace), body: JSON.stringify(object) } as const;
-    return objectOf(type, call, await this.#options.requester.write({ ...call, request, signal }));
+    return this.#write(type, `create ${nameOf(type, namespace, name)}`, request, signal);
   }
 
   async update(type: ResourceType, object: KubeObject, options: CallOptions = {}): Promise<StoredObject> {
@@ -99,12 +98,11 @@ export class ClusterObjectStore implements ObjectStore {
     }
   }
 
-  async #put(type: ResourceType, object: KubeObject, { signal }: CallOptions): Promise<StoredObject> {
+  #put(type: ResourceType, object: KubeObject, { signal }: CallOptions): Promise<StoredObject> {
     const { namespace, name } = object.metadata;
     const path = objectPath(type, namespace, name);
-    const call = { write: true, what: `update ${nameOf(type, namespace, name)}` };
     const request = { method: 'PUT', path, body: JSON.stringify(object) } as const;
-    return objectOf(type, call, await this.#options.requester.write({ ...call, request, signal }));
+    return this.#write(type, `update ${nameOf(type, namespace, name)}`, request, signal);
   }
 
   patch(
@@ -137,8 +135,17 @@ export class ClusterObjectStore implements ObjectStore {
   ): Promise<StoredObject> {
     const path = objectPath(type, namespace, name) + subresource;
     const part = subresource === '' ? '' : 'the status of ';
-    const call = { write: true, what: `patch ${part}${nameOf(type, namespace, name)}` };
     const request = { method: 'PATCH', path, body: JSON.stringify(patch), contentType: MERGE_PATCH } as const;
+    return this.#write(type, `patch ${part}${nameOf(type, namespace, name)}`, request, signal);
+  }
+
+  async #write(
+    type: ResourceType,
+    what: string,
+    request: ApiRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<StoredObject> {
+    const call = { write: true, what };
     return objectOf(type, call, await this.#options.requester.write({ ...call, request, signal }));
   }
 
