@@ -18,13 +18,14 @@ import { startControlPlane } from '../kube/control-plane/control-plane.ts';
 import { freePort } from '../kube/control-plane/ports.ts';
 import { readState } from '../kube/control-plane/state.ts';
 import { DevPair } from '../kube/kill/dev-pair.ts';
-import { ROOT } from '../support/dev-process.ts';
-import { figuresOf, median, ms, quantile, type Round } from './durable/figures.ts';
+import { ROOT } from '../support/node-process.ts';
+import { figuresOf, median, ms, type Round } from './durable/figures.ts';
 import { LockClient } from './durable/lock-client.ts';
 import { acquires, hotLock, lockName } from './durable/locks.ts';
 import { declareLocks, settledWeight, startTimeMs, type Weight, weightOf } from './durable/memory.ts';
 import { type Contest, naiveCas } from './durable/naive-cas.ts';
 import { rawPuts } from './durable/raw-put.ts';
+import { quantile } from './quantile.ts';
 
 const ROUND_MS = Number(process.env['BENCH_SECONDS'] ?? 3) * 1_000;
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);

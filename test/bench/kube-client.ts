@@ -13,6 +13,7 @@ import { silentLog } from '../../src/system/logger.ts';
 import { systemRandom } from '../../src/system/random.ts';
 import { systemTimers } from '../../src/system/timers.ts';
 import { startControlPlane } from '../kube/control-plane/control-plane.ts';
+import { quantile } from './quantile.ts';
 
 const ROUND_MS = 2_000;
 const ROUNDS = 5;
@@ -78,11 +79,6 @@ function shipped(): Put {
     const { name } = lease.metadata;
     return (await api.replaceNamespacedLease({ namespace: NAMESPACE, name, body })) as unknown as StoredLease;
   };
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((left, right) => left - right);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
 interface Round {

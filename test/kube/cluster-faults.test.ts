@@ -16,6 +16,7 @@ import { systemTimers } from '../../src/system/timers.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy/fault-proxy.ts';
 import { type Fault, watchesOf, writesOf } from './fault-proxy/faults.ts';
 import { describeOnOwnControlPlane } from './own-control-plane.ts';
+import { waitFor } from '../support/wait.ts';
 import { freshNamespace, sharedControlPlane } from './support.ts';
 
 const controlPlane = sharedControlPlane();
@@ -36,11 +37,6 @@ afterAll(async () => {
 
 function open(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
   return openCluster({ kubeconfigPath: proxy.kubeconfigPath, userAgent: 'proxied', ...system, ...options });
-}
-
-/** Waits until the condition holds, asking again each time something may have happened. */
-async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** `ok`, or the outcome of the failure. */
@@ -100,7 +96,7 @@ describeOnOwnControlPlane('a write that was given up and arrives late', () => {
     const second = await direct.leases.update(withHolder(lease, 'second'));
     held.release();
     const writes = () => controlPlane.auditLog.writes({ resource: 'leases', namespace, name: 'a' });
-    await eventually(() => writes().length === 3);
+    await waitFor(() => writes().length === 3, { what: 'third write' });
     expect(writes().map(({ responseStatus }) => responseStatus?.code)).toEqual([201, 200, 409]);
     expect(await direct.leases.get(namespace, 'a')).toEqual(second);
   });
@@ -162,13 +158,14 @@ describe('a list-watch', () => {
       onRestored: () => restores++,
     });
     leases.start();
-    await eventually(() => synced);
+    await waitFor(() => synced, { what: 'first list' });
     let lease = await direct.leases.create({ metadata: { namespace, name: 'a' }, spec: {} });
     const gone = await direct.leases.create({ metadata: { namespace, name: 'gone' }, spec: {} });
     for (let turn = 0; turn < 10; turn++) lease = await direct.leases.update(withHolder(lease, `turn-${turn}`));
     await direct.leases.delete(namespace, 'gone', gone.metadata.resourceVersion);
-    await eventually(
+    await waitFor(
       () => leases.get(`${namespace}/a`)?.spec.holderIdentity === 'turn-9' && !leases.get(`${namespace}/gone`),
+      { what: 'last change' },
     );
     expect(injected.hits).toBeGreaterThan(0);
     expect(restores).toBe(0);

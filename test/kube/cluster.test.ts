@@ -23,7 +23,9 @@ import { systemRandom } from '../../src/system/random.ts';
 import { systemTimers } from '../../src/system/timers.ts';
 import { describeLeaseStore } from '../support/lease-store-contract.ts';
 import { describeOnOwnControlPlane } from './own-control-plane.ts';
+import { waitFor } from '../support/wait.ts';
 import { freshNamespace, sharedControlPlane } from './support.ts';
+import { refusal } from '../support/store-answers.ts';
 
 const controlPlane = sharedControlPlane();
 const system = { clock: systemClock(), timers: systemTimers(), random: systemRandom(), log: silentLog };
@@ -49,20 +51,6 @@ describeLeaseStore('Leases over the connections of authority', async () => {
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   };
 });
-
-/** Waits until the condition holds, asking again each time something may have happened. */
-async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-async function refusal(call: Promise<unknown>): Promise<StoreError> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(StoreError);
-  return error as StoreError;
-}
 
 const lease = (namespace: string, name: string, spec: Lease['spec'] = {}): Lease => ({
   metadata: { namespace, name },
@@ -111,7 +99,7 @@ describe('objects', () => {
     expect(items).toEqual([unnamed]);
     await objects.delete(DISTRIBUTED_LOCKS, namespace, 'a');
     expect(await objects.get(DISTRIBUTED_LOCKS, namespace, 'a')).toBeUndefined();
-    await eventually(() => events.length >= 5);
+    await waitFor(() => events.length >= 5, { what: 'five events' });
     expect(events.map(({ type }) => type)).toEqual(['ADDED', 'MODIFIED', 'MODIFIED', 'MODIFIED', 'DELETED']);
   });
 
@@ -157,7 +145,7 @@ describeOnOwnControlPlane('who asks', () => {
     expect(await cluster.version()).toBe(controlPlane.version);
     await cluster.leases.create(lease(namespace, 'a'));
     await cluster.authorityLeases.create(lease(namespace, 'b'));
-    await controlPlane.auditLog.settled();
+    await controlPlane.auditLog.settled({ resource: 'leases', namespace });
     const agents = controlPlane.auditLog.writes({ resource: 'leases', namespace }).map(({ userAgent }) => userAgent);
     expect(agents).toEqual([`agent-${namespace}`, `agent-${namespace} (authority)`]);
   });
@@ -199,7 +187,7 @@ describeOnOwnControlPlane('who asks', () => {
     await write(users[1]);
     aheadMs = 11_000;
     await cluster.leases.create(lease(namespace, 'b'));
-    await controlPlane.auditLog.settled();
+    await controlPlane.auditLog.settled({ resource: 'leases', namespace });
     const names = controlPlane.auditLog.writes({ resource: 'leases', namespace }).map(({ user }) => user.username);
     expect(names).toEqual(['first', 'second']);
   });
@@ -218,14 +206,14 @@ describeOnOwnControlPlane('an API server that is killed and started again', () =
       onSynced: () => (synced = true),
     });
     leases.start();
-    await eventually(() => synced);
+    await waitFor(() => synced, { what: 'first list' });
     let current = await cluster.leases.create(lease(namespace, 'a', { holderIdentity: '0' }));
     const before = current.metadata.resourceVersion;
     const ended: LeaseEvent[] = [];
     using _watch = cluster.leases.watch({ namespace, resourceVersion: before }, (event) => {
       if (event.type === 'ERROR') ended.push(event);
     });
-    await eventually(() => known.get(`${namespace}/a`) === '0');
+    await waitFor(() => known.get(`${namespace}/a`) === '0', { what: 'first change' });
 
     // One writer, always on the version it knows, through the kill.
     const { apiServer } = controlPlane.components;
@@ -252,18 +240,19 @@ describeOnOwnControlPlane('an API server that is killed and started again', () =
       }
     }
     await down;
-    await eventually(() => ended.length === 1);
+    await waitFor(() => ended.length === 1, { what: 'end of the watch' });
     expect(outcomes).toContain('rejected');
     expect(outcomes).not.toContain('conflict without a cause');
-    await eventually(() => known.get(`${namespace}/a`) === current.spec.holderIdentity);
+    await waitFor(() => known.get(`${namespace}/a`) === current.spec.holderIdentity, { what: 'last change' });
 
     // The new server remembers no history from before its start.
-    await eventually(async () => {
+    const isTooOld = async () => {
       const event = await new Promise<LeaseEvent>((resolve) => {
         cluster.leases.watch({ namespace, resourceVersion: '1' }, resolve);
       });
       return event.type === 'ERROR' && event.code === 'expired';
-    });
+    };
+    await waitFor(isTooOld, { what: 'version too old to watch from' });
   });
 });
 
@@ -285,14 +274,14 @@ describeOnOwnControlPlane('a backup that is restored', () => {
     });
     leases.start();
     const holder = () => leases.get(`${namespace}/a`)?.spec.holderIdentity;
-    await eventually(() => holder() === 'after-19');
+    await waitFor(() => holder() === 'after-19', { what: 'last change' });
     await controlPlane.restore(backup);
-    await eventually(() => restores === 1);
-    await eventually(() => holder() === 'before');
+    await waitFor(() => restores === 1, { what: 'notice of the restore' });
+    await waitFor(() => holder() === 'before', { what: 'state of the backup' });
     const found = await cluster.leases.get(namespace, 'a');
     // A watch from a version that the store has never had would be silent about this one.
     await cluster.leases.update({ ...(found ?? current), spec: { holderIdentity: 'once more' } });
-    await eventually(() => holder() === 'once more');
+    await waitFor(() => holder() === 'once more', { what: 'change after the restore' });
     expect(restores).toBe(1);
   });
 });

@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { HttpClient, accessFromKubeconfig } from './control-plane/http.ts';
-import { waitFor } from './control-plane/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { PlainWatch } from './control-plane/watch.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy/fault-proxy.ts';
 import { watchesOf, writesOf } from './fault-proxy/faults.ts';

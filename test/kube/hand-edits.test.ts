@@ -9,7 +9,7 @@ import { readdirSync } from 'node:fs';
 import { shardOf } from '../../src/api/shard-hash.ts';
 import { decodeShardLease, shardLeaseName } from '../../src/server/lease-codec.ts';
 import { type ControlPlane, startControlPlane } from './control-plane/control-plane.ts';
-import { waitFor } from './control-plane/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { APP, embeddedKube, type Kube, now, Operator, realKube, SYSTEM } from './hand-edits/operator.ts';
 import { Scene } from './hand-edits/scene.ts';
 

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { type ControlPlane, attachControlPlane, startControlPlane } from './control-plane/control-plane.ts';
 import { isAlive } from './control-plane/component.ts';
 import { HttpClient, accessFromKubeconfig } from './control-plane/http.ts';
-import { waitFor } from './control-plane/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { PlainWatch } from './control-plane/watch.ts';
 import { describeOnOwnControlPlane } from './own-control-plane.ts';
 import { freshNamespace, lease, leasesPath, sharedControlPlane } from './support.ts';
@@ -103,8 +103,9 @@ describeOnOwnControlPlane('the audit log', () => {
     await shared.http.get(path);
     await shared.http.expectSuccess('DELETE', `${path}/a`, { headers });
 
-    await shared.auditLog.settled();
-    const writes = shared.auditLog.writes({ resource: 'leases', namespace, userAgent: 'harness-test' });
+    const ours = { resource: 'leases', namespace, userAgent: 'harness-test' };
+    await shared.auditLog.settled(ours);
+    const writes = shared.auditLog.writes(ours);
     expect(writes.map(({ verb, objectRef, responseStatus }) => [verb, objectRef?.name, responseStatus?.code])).toEqual([
       ['create', 'a', 201],
       ['update', 'a', 200],

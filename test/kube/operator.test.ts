@@ -11,7 +11,7 @@ import { OperatorProcess } from '../support/operator-process.ts';
 import type { AuditEntry } from './control-plane/audit-log.ts';
 import { writeKubeconfig } from './control-plane/kubeconfig.ts';
 import { kubeconfigForServiceAccount } from './control-plane/users.ts';
-import { waitFor } from './control-plane/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { describeOnOwnControlPlane } from './own-control-plane.ts';
 import { freshNamespace, type Namespace, sharedControlPlane } from './support.ts';
 
@@ -67,7 +67,7 @@ describeOnOwnControlPlane('with the rights of deploy/rbac.yaml', () => {
     expect((await operator.get('/metrics')).text).toContain('lockkeeper_owned_shards 32');
     expect(await operator.stop()).toBe(0);
 
-    await controlPlane.auditLog.settled();
+    await controlPlane.auditLog.settled({ userAgent: /^lockkeeper-operator\// });
     const asked = controlPlane.auditLog
       .entries()
       .filter(({ user }) => user.username === 'system:serviceaccount:lockkeeper-system:lockkeeper-operator');
@@ -122,7 +122,7 @@ describeOnOwnControlPlane('a second operator', () => {
 
     /** Time between the last write of the earlier owner to its member Lease and the first shard that `successor` took, in ms. */
     async function silenceBefore(successor: string): Promise<number> {
-      await controlPlane.auditLog.settled();
+      await controlPlane.auditLog.settled({ resource: 'leases', namespace });
       const writes = controlPlane.auditLog.writes({ resource: 'leases', namespace });
       const holderOf = ({ requestObject }: AuditEntry): string => requestObject?.spec?.holderIdentity ?? '';
       const taken = writes.find(

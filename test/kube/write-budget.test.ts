@@ -33,7 +33,7 @@ describeOnOwnControlPlane('by the audit log', () => {
     const { name: namespace } = await freshNamespace();
     await using server = await DevProcess.start(['--kubeconfig', controlPlane.kubeconfigPath]);
     const writes = async (resource: string): Promise<readonly AuditEntry[]> => {
-      await controlPlane.auditLog.settled();
+      await controlPlane.auditLog.settled({ resource, namespace });
       return controlPlane.auditLog.writes({ resource, namespace });
     };
     const leaseWrites = async () => (await writes('leases')).length;

@@ -6,8 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Cluster, ClusterOptions } from '../../src/kube/cluster/cluster.ts';
 import { DISTRIBUTED_LOCKS, EVENTS } from '../../src/kube/kube-object.ts';
 import type { Lease, StoredLease } from '../../src/kube/lease.ts';
-import { StoreError } from '../../src/kube/lease-store.ts';
+import type { StoreError } from '../../src/kube/lease-store.ts';
 import { ScriptedApiServer, answer, leaseJson } from '../support/scripted-api-server.ts';
+import { refusal } from '../support/store-answers.ts';
 
 let server: ScriptedApiServer;
 const clusters: Cluster[] = [];
@@ -24,15 +25,6 @@ async function open(options: Partial<ClusterOptions> = {}): Promise<Cluster> {
   const cluster = await server.open(options);
   clusters.push(cluster);
   return cluster;
-}
-
-async function refusal(call: Promise<unknown>): Promise<StoreError> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(StoreError);
-  return error as StoreError;
 }
 
 const lease = (name = 'a'): Lease => ({

@@ -7,6 +7,7 @@ import type { ServerResponse } from 'node:http';
 import type { Cluster, ClusterOptions } from '../../src/kube/cluster/cluster.ts';
 import type { LeaseEvent } from '../../src/kube/lease-store.ts';
 import { ScriptedApiServer, answer, leaseJson } from '../support/scripted-api-server.ts';
+import { told } from '../support/store-answers.ts';
 
 let server: ScriptedApiServer;
 const clusters: Cluster[] = [];
@@ -21,12 +22,6 @@ afterEach(async () => {
 
 const line = (type: string, object: unknown) => `${JSON.stringify({ type, object })}\n`;
 const bookmark = (resourceVersion: string) => line('BOOKMARK', { kind: 'Lease', metadata: { resourceVersion } });
-
-function told(event: LeaseEvent): string {
-  if (event.type === 'BOOKMARK') return `BOOKMARK ${event.resourceVersion}`;
-  if (event.type === 'ERROR') return `ERROR ${event.code}`;
-  return `${event.type} ${event.lease.metadata.name} ${event.lease.metadata.resourceVersion}`;
-}
 
 /** A watch from version 5, what it tells, and a way to wait for that. */
 async function watching(options: Partial<ClusterOptions> = {}, query: object = { namespace: 'shop' }) {

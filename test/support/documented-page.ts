@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { ROOT } from './dev-process.ts';
+import { ROOT } from './node-process.ts';
 import { fencesOf, masked, runFences } from './documented-commands.ts';
 
 /** `npm run documents`: what the commands print now goes into the pages, to be reviewed as a diff. */

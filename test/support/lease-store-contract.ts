@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Lease, StoredLease } from '../../src/kube/lease.ts';
 import { type LeaseEvent, type LeaseStore, StoreError, type WatchQuery } from '../../src/kube/lease-store.ts';
+import { refusal, told } from './store-answers.ts';
 
 export interface StoreUnderTest extends AsyncDisposable {
   readonly store: LeaseStore;
@@ -18,15 +19,6 @@ function lease(namespace: string, name: string, spec: Lease['spec'] = {}, metada
 
 function held(stored: StoredLease, holderIdentity: string): Lease {
   return { ...stored, spec: { ...stored.spec, holderIdentity } };
-}
-
-async function refusal(call: Promise<unknown>): Promise<StoreError> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(StoreError);
-  return error as StoreError;
 }
 
 /** Events of a watch, without bookmarks, which come as a store likes. */
@@ -56,12 +48,6 @@ class Watching implements Disposable {
   [Symbol.dispose](): void {
     this.#watch[Symbol.dispose]();
   }
-}
-
-function told(event: LeaseEvent): string {
-  if (event.type === 'BOOKMARK') return `BOOKMARK ${event.resourceVersion}`;
-  if (event.type === 'ERROR') return `ERROR ${event.code}`;
-  return `${event.type} ${event.lease.metadata.name} ${event.lease.metadata.resourceVersion}`;
 }
 
 const version = ({ metadata }: StoredLease) => metadata.resourceVersion;

@@ -1,10 +1,6 @@
 /** Arithmetic of the benchmark. */
 
-/** `share` from 0 to 1. NaN if there are no values. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((left, right) => left - right);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
+import { quantile } from '../quantile.ts';
 
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);

@@ -1,6 +1,6 @@
 /** An operator with many DistributedLocks: how long it takes to start, and what it weighs. */
 import type { HttpClient } from '../../kube/control-plane/http.ts';
-import { waitFor } from '../../kube/control-plane/wait.ts';
+import { waitFor } from '../../support/wait.ts';
 import type { DevPair } from '../../kube/kill/dev-pair.ts';
 
 const AT_ONCE = 16;

@@ -7,7 +7,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from '@jest/globals';
 import { customResourceDefinitions } from '../../../src/api/custom-resources/definitions.ts';
-import { waitFor } from '../control-plane/wait.ts';
+import { waitFor } from '../../support/wait.ts';
 import { freshNamespace, sharedControlPlane } from '../support.ts';
 
 const controlPlane = sharedControlPlane();

@@ -1,4 +1,4 @@
-import { waitFor } from '../control-plane/wait.ts';
+import { waitFor } from '../../support/wait.ts';
 import { freshNamespace, sharedControlPlane } from '../support.ts';
 import type { ContractCase } from './contract-case.ts';
 import { openEmbedded } from './embedded-side.ts';

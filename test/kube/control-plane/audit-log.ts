@@ -1,6 +1,6 @@
 /** Reading the audit log of a control plane: what really reached the API server, whatever its clients believe. */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
-import { waitFor } from './wait.ts';
+import { waitFor } from '../../support/wait.ts';
 
 /** One line of the log, as far as tests use it. `audit.k8s.io/v1` says the rest. */
 export interface AuditEntry {
@@ -62,17 +62,17 @@ export class AuditLog {
   }
 
   /**
-   * Resolves once every request that was received before this call has been answered, long-running ones aside: from then on
-   * `writes` has everything that happened before. Requests of somebody who never pauses do not hold it up. A request is logged before it is handled, so one whose effect was seen is there.
-   * Requests that a killed server left open count as ended once it is known to be dead: call `forgetOpen` then.
+   * Resolves once every request that fits and was received before this call has been answered, long-running ones aside: from
+   * then on `writes` has everything that happened before. A request is logged before it is handled, so one whose effect was seen
+   * is there. Name what you look at on a server that others use too: a patch that it refuses while it merges fields is never
+   * logged as answered. Requests that a killed server left open count as ended once it is known to be dead: call `forgetOpen` then.
    */
-  async settled(timeoutMs = 30_000): Promise<void> {
-    this.#readOn();
-    const before = [...this.#open];
+  async settled(filter: AuditFilter = {}, timeoutMs = 30_000): Promise<void> {
+    const before = this.openRequests().filter((entry) => matches(entry, filter));
     await waitFor(
       () => {
         this.#readOn();
-        return before.every((auditID) => !this.#open.has(auditID));
+        return before.every(({ auditID }) => !this.#open.has(auditID));
       },
       { what: 'end of the requests in the audit log', timeoutMs },
     );

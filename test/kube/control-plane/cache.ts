@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { waitFor } from './wait.ts';
+import { waitFor } from '../../support/wait.ts';
 
 /** `$XDG_CACHE_HOME` or `~/.cache`, then `lockkeeper/kube`. */
 export function cacheDirectory(): string {

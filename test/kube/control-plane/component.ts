@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { waitFor } from './wait.ts';
+import { waitFor } from '../../support/wait.ts';
 
 export interface ComponentOptions {
   readonly name: string;

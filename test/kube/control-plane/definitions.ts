@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import type { HttpClient } from './http.ts';
-import { waitFor } from './wait.ts';
+import { waitFor } from '../../support/wait.ts';
 
 const folder = fileURLToPath(new URL('../../../crds', import.meta.url));
 const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';

@@ -12,7 +12,7 @@ import { systemRandom } from '../../../src/system/random.ts';
 import { systemTimers } from '../../../src/system/timers.ts';
 import { EmbeddedKube } from '../../support/embedded-kube.ts';
 import type { ControlPlane } from '../control-plane/control-plane.ts';
-import { waitFor } from '../control-plane/wait.ts';
+import { waitFor } from '../../support/wait.ts';
 
 const system = { clock: systemClock(), timers: systemTimers(), random: systemRandom(), log: silentLog };
 /** Namespace of the operator. */

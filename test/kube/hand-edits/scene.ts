@@ -3,7 +3,7 @@ import type { Hold } from '../../../src/api/responses.ts';
 import { DISTRIBUTED_LOCKS, EVENTS } from '../../../src/kube/kube-object.ts';
 import { decodeLockLease } from '../../../src/server/lease-codec.ts';
 import type { LocalLocks } from '../../../src/sidecar/session/local-locks.ts';
-import { waitFor } from '../control-plane/wait.ts';
+import { waitFor } from '../../support/wait.ts';
 import { APP, type Kube, now, type Operator } from './operator.ts';
 
 /** One lock that alice holds and bob waits for, under a name of its own. */

@@ -1,7 +1,6 @@
 /** The operator and a sidecar's endpoint in one process (`npm start -- --kubeconfig`), to be killed and started again. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { ROOT } from '../../support/dev-process.ts';
-import { waitFor } from '../control-plane/wait.ts';
+import { metricOn, NodeProcess } from '../../support/node-process.ts';
+import { waitFor } from '../../support/wait.ts';
 
 /** How often it may give up. */
 const STARTS_MAX = 3;
@@ -14,9 +13,9 @@ export interface DevPairOptions {
 export class DevPair implements AsyncDisposable {
   readonly origin: string;
   readonly #options: DevPairOptions;
-  #child: ChildProcess | undefined;
-  #ended: Promise<unknown> = Promise.resolve();
-  #output = '';
+  /** The present one, or the last. */
+  #life: NodeProcess | undefined;
+  #earlierOutput = '';
 
   /** Starts nothing yet. */
   constructor(options: DevPairOptions) {
@@ -26,32 +25,20 @@ export class DevPair implements AsyncDisposable {
 
   /** What all its lives have printed, the end of it. */
   get output(): string {
-    return this.#output.slice(-20_000);
+    return (this.#earlierOutput + (this.#life?.output ?? '')).slice(-20_000);
   }
 
   /** Whether its process is there. */
   get isAlive(): boolean {
-    return this.#child?.exitCode === null && this.#child.signalCode === null;
+    return this.#life?.isAlive === true;
   }
 
   /** Starts the process and does not wait for it. */
   spawn(): void {
     const { kubeconfigPath, port } = this.#options;
+    this.#earlierOutput = this.output;
     const words = ['--kubeconfig', kubeconfigPath, '--port', String(port), '--log', 'warn'];
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'src/dev/main.ts', ...words], {
-      cwd: ROOT,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const collect = (chunk: Buffer) => {
-      this.#output = (this.#output + chunk.toString()).slice(-200_000);
-    };
-    child.stdout.on('data', collect);
-    child.stderr.on('data', collect);
-    // It does not outlive a test that is given up.
-    const killWithUs = () => child.kill('SIGKILL');
-    process.once('exit', killWithUs);
-    this.#ended = new Promise((resolve) => child.on('close', resolve)).finally(() => process.off('exit', killWithUs));
-    this.#child = child;
+    this.#life = new NodeProcess('src/dev/main.ts', words);
   }
 
   /** Starts it and waits until it serves. */
@@ -87,21 +74,19 @@ export class DevPair implements AsyncDisposable {
 
   /** Kills it at once (SIGKILL); the signal is out when this returns. */
   killNow(): void {
-    this.#child?.kill('SIGKILL');
+    this.#life?.signal('SIGKILL');
   }
 
   /** Kills it and resolves once it is gone. */
   async kill(): Promise<void> {
-    this.killNow();
-    await this.#ended;
+    await this.#life?.kill();
   }
 
   /** A metric's value, summed over its labels. @throws Error if it is not there. */
   async metric(name: string): Promise<number> {
-    const page = await (await fetch(`${this.origin}/metrics`)).text();
-    const lines = page.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
-    if (lines.length === 0) throw new Error(`There is no metric ${name}.`);
-    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+    const value = metricOn(await (await fetch(`${this.origin}/metrics`)).text(), name);
+    if (value === undefined) throw new Error(`There is no metric ${name}.`);
+    return value;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

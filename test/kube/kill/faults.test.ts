@@ -5,6 +5,7 @@
  *
  * `KILL_SEED=N` lets the clients draw the same turns again.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { seededRandom } from '../../../src/system/random.ts';
 import { type Fault, type RequestMatch, watchesOf, writesOf } from '../fault-proxy/faults.ts';
@@ -142,7 +143,3 @@ describeOnOwnControlPlane(`faults (KILL_SEED=${SEED})`, () => {
     PATIENCE_MS,
   );
 });
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -6,6 +6,7 @@
  *
  * `KILL_ROUNDS=30 npm run jest -- --selectProjects kube --testPathPatterns kill/kill` is the long run; `KILL_SEED=N` draws the same points again.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
 import { seededRandom } from '../../../src/system/random.ts';
 import { type PlannedKill, planKills, type PointClass, reachedPoint } from './kill-plan.ts';
@@ -13,7 +14,7 @@ import type { ProxyRequest } from '../fault-proxy/faults.ts';
 import { describeOnOwnControlPlane } from '../own-control-plane.ts';
 import { Scene } from './scene.ts';
 import type { SeenWrite } from './attempt-log.ts';
-import { quantile } from '../../bench/durable/figures.ts';
+import { quantile } from '../../bench/quantile.ts';
 
 const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 5);
 const SEED = Number(process.env['KILL_SEED'] ?? Math.floor(Math.random() * 1_000_000));
@@ -93,10 +94,6 @@ async function reachedWithin(reached: Promise<ProxyRequest>, point: string): Pro
   } finally {
     clearTimeout(timer);
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function report(

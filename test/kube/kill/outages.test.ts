@@ -16,6 +16,20 @@ const PATIENCE_MS = 240_000;
 /** An operator that is cut off for longer than it lives without its API server answers when it has taken its shards again. */
 const excuses: Excuses = { destroyedAtMs: [], answersLost: true, apiServerKilled: true, waitBoundMs: 40_000 };
 
+function open(): Promise<Scene> {
+  return Scene.open({ seed: SEED, clients: 100, locks: 12 });
+}
+
+/** A snapshot of etcd while locks change hands, and a hold that was taken after it, which no backup knows of. */
+async function snapshotThenHold(
+  scene: Scene,
+): Promise<{ readonly snapshot: EtcdSnapshot; readonly witness: Awaited<ReturnType<Scene['hold']>> }> {
+  await scene.grants(50, 0);
+  const snapshot = scene.controlPlane.snapshot();
+  await scene.grants(100, performance.now());
+  return { snapshot, witness: await scene.hold('witness', 60_000) };
+}
+
 /** Puts etcd back. Answers a moment after the last request of the future that is lost and before the first one after it. */
 async function restore({ controlPlane }: Scene, snapshot: EtcdSnapshot): Promise<number> {
   await controlPlane.components.apiServer.kill();
@@ -28,7 +42,7 @@ describeOnOwnControlPlane(`a control plane that fails (KILL_SEED=${SEED})`, () =
   it(
     'the API server and etcd are killed and started again',
     async () => {
-      await using scene = await Scene.open({ seed: SEED, clients: 100, locks: 12 });
+      await using scene = await open();
       const { apiServer, etcd } = scene.controlPlane.components;
       await scene.grants(50, 0);
       const pauses: string[] = [];
@@ -54,11 +68,8 @@ describeOnOwnControlPlane(`a control plane that fails (KILL_SEED=${SEED})`, () =
   it(
     'etcd is restored from an older snapshot while the operator runs: it knows what was lost and writes it again',
     async () => {
-      await using scene = await Scene.open({ seed: SEED, clients: 100, locks: 12 });
-      await scene.grants(50, 0);
-      const snapshot = scene.controlPlane.snapshot();
-      await scene.grants(100, performance.now());
-      const witness = await scene.hold('witness', 60_000);
+      await using scene = await open();
+      const { snapshot, witness } = await snapshotThenHold(scene);
       const restoredMs = await restore(scene, snapshot);
       await scene.grants(50, restoredMs);
       const pauseMs = (scene.history.grantsSince(restoredMs)[0]?.endedMs ?? 0) - restoredMs;
@@ -75,11 +86,8 @@ describeOnOwnControlPlane(`a control plane that fails (KILL_SEED=${SEED})`, () =
   it(
     'etcd is restored from an older snapshot while no operator runs: tokens grow all the same, and holders are told',
     async () => {
-      await using scene = await Scene.open({ seed: SEED, clients: 100, locks: 12 });
-      await scene.grants(50, 0);
-      const snapshot = scene.controlPlane.snapshot();
-      await scene.grants(100, performance.now());
-      const witness = await scene.hold('witness', 60_000);
+      await using scene = await open();
+      const { snapshot, witness } = await snapshotThenHold(scene);
       const killedMs = performance.now();
       await scene.pair.kill();
       const restoredMs = await restore(scene, snapshot);

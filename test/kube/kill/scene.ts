@@ -3,11 +3,11 @@
  * a fleet of clients that fights over its locks; at the end everything is judged.
  */
 import { join } from 'node:path';
-import { ROOT } from '../../support/dev-process.ts';
+import { ROOT } from '../../support/node-process.ts';
 import type { AuditEntry } from '../control-plane/audit-log.ts';
 import { type ControlPlane, startControlPlane } from '../control-plane/control-plane.ts';
 import { freePort } from '../control-plane/ports.ts';
-import { waitFor } from '../control-plane/wait.ts';
+import { waitFor } from '../../support/wait.ts';
 import { type FaultProxy, startFaultProxy } from '../fault-proxy/fault-proxy.ts';
 import { freshNamespace, type Namespace } from '../support.ts';
 import { ApiClient } from './api-client.ts';

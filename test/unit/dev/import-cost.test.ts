@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { expect, it } from '@jest/globals';
-import { ROOT } from '../../support/dev-process.ts';
+import { ROOT } from '../../support/node-process.ts';
 
 const IMPORT = /^(?:import|export) (?!type )(?:[^'"]*? from )?'([^']+)';/gm;
 

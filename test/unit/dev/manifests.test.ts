@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { readManifests } from '../../../src/dev/manifests.ts';
-import { ROOT } from '../../support/dev-process.ts';
+import { ROOT } from '../../support/node-process.ts';
 
 const header = 'apiVersion: lockkeeper.dev/v1alpha1\nkind: DistributedLock\nmetadata: {name: builds}\n';
 

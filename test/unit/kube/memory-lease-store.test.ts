@@ -4,7 +4,7 @@
  * Method: tables for refusals, recorded events for watches, a journal whose answers the test gives by hand.
  */
 import { describe, expect, test } from '@jest/globals';
-import { type LeaseEvent, StoreError, labelMatcher } from '../../../src/kube/lease-store.ts';
+import { StoreError, labelMatcher } from '../../../src/kube/lease-store.ts';
 import { type Lease, type StoredLease, formatMicroTime, formatTime } from '../../../src/kube/lease.ts';
 import {
   type LeaseChange,
@@ -12,6 +12,7 @@ import {
   type MemoryLeaseStoreOptions,
 } from '../../../src/kube/memory-lease-store.ts';
 import { seededRandom } from '../../../src/system/random.ts';
+import { refusal, told } from '../../support/store-answers.ts';
 
 const wallMs = Date.UTC(2026, 0, 31, 12);
 
@@ -31,23 +32,8 @@ function held(stored: StoredLease, holderIdentity: string): Lease {
   return { ...stored, spec: { ...stored.spec, holderIdentity } };
 }
 
-async function refusal(call: Promise<unknown>): Promise<StoreError> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(StoreError);
-  return error as StoreError;
-}
-
 /** Everything that is due in microtasks has run. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
-
-function told(event: LeaseEvent): string {
-  if (event.type === 'BOOKMARK') return `BOOKMARK ${event.resourceVersion}`;
-  if (event.type === 'ERROR') return `ERROR ${event.code}`;
-  return `${event.type} ${event.lease.metadata.name} ${event.lease.metadata.resourceVersion}`;
-}
 
 function watching(
   store: MemoryLeaseStore,

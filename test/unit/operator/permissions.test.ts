@@ -10,7 +10,7 @@ import {
   type PermissionRule,
   rulesFor,
 } from '../../../src/operator/permissions.ts';
-import { ROOT } from '../../support/dev-process.ts';
+import { ROOT } from '../../support/node-process.ts';
 
 interface Manifest {
   readonly kind: string;

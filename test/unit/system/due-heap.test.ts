@@ -41,7 +41,7 @@ test('behaves as a list that is sorted all the time', () => {
         expect(heap.size).toBe(due.size);
         expect(heap.nextDueAtMs).toBe(Math.min(...due.values()));
         expect(new Set(heap.list())).toEqual(new Set(due.keys()));
-        const dueBy = [...due].filter(([, atMs]) => atMs <= dueAtMs).map(([item]) => item);
+        const dueBy = [...due].filter(([, atMs]) => atMs <= dueAtMs).map(([each]) => each);
         expect(heap.dueBy(dueAtMs).length).toBe(dueBy.length);
         expect(new Set(heap.dueBy(dueAtMs))).toEqual(new Set(dueBy));
       }

@@ -8,9 +8,9 @@ import type { ObjectChange } from '../../../../src/kube/embedded/object-log.ts';
 import type { EmbeddedStore } from '../../../../src/kube/embedded/embedded-store.ts';
 import type { EmbeddedStoreOptions } from '../../../../src/kube/embedded/store-options.ts';
 import { DISTRIBUTED_LOCKS, EVENTS, type KubeObject, LEASES, NAMESPACES } from '../../../../src/kube/kube-object.ts';
-import { StoreError } from '../../../../src/kube/lease-store.ts';
 import type { ObjectEvent } from '../../../../src/kube/object-store.ts';
 import { embeddedStore } from '../../../support/embedded-kube.ts';
+import { refusal } from '../../../support/store-answers.ts';
 
 const wallMs = Date.UTC(2026, 0, 31, 12);
 const still = { monotonicMs: () => 0, wallMs: () => wallMs };
@@ -31,15 +31,6 @@ function lock(name: string, spec: object = {}, metadata: object = {}): KubeObjec
 function event(name: string, namespace = 'default'): KubeObject {
   const involvedObject = { kind: 'DistributedLock', namespace, name: 'a' };
   return { apiVersion: 'v1', kind: 'Event', metadata: { namespace, name }, involvedObject, reason: 'Granted' };
-}
-
-async function refusal(call: Promise<unknown>): Promise<StoreError> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(StoreError);
-  return error as StoreError;
 }
 
 /** Everything that is due in microtasks has run. */
