@@ -1,6 +1,5 @@
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { problemsOf } from '../operator/config.ts';
+import { type Command, parseCommandLine } from '../operator/command-line.ts';
 import type { Environment } from '../system/environment.ts';
 import { DEFAULT_KUBE_PORT } from './kube-api.ts';
 
@@ -54,35 +53,20 @@ const configSchema = z
   });
 export type DevConfig = Readonly<z.output<typeof configSchema>>;
 
-/** What the command line says, checked whole: every problem at once, each naming its option. */
-export type DevCommand =
-  | { readonly run: 'serve'; readonly config: DevConfig }
-  | { readonly run: 'help' }
-  | { readonly run: 'refuse'; readonly problems: readonly string[] };
+export type DevCommand = Command<DevConfig>;
 
 export function parseCommand(environment: Environment): DevCommand {
-  let values: Record<string, unknown>;
-  try {
-    ({ values } = parseArgs({
-      args: [...environment.arguments],
-      options: {
-        port: { type: 'string' },
-        socket: { type: 'string' },
-        apply: { type: 'string' },
-        log: { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
-        'kube-port': { type: 'string' },
-        'write-kubeconfig': { type: 'string' },
-        data: { type: 'string' },
-        kubeconfig: { type: 'string' },
-        context: { type: 'string' },
-      },
-    }));
-  } catch (error) {
-    return { run: 'refuse', problems: [error instanceof Error ? error.message : String(error)] };
-  }
-  const parsed = configSchema.safeParse(values);
-  if (!parsed.success) return { run: 'refuse', problems: problemsOf(parsed.error) };
-  if (parsed.data.help) return { run: 'help' };
-  return { run: 'serve', config: Object.freeze(parsed.data) };
+  const options = {
+    port: { type: 'string' },
+    socket: { type: 'string' },
+    apply: { type: 'string' },
+    log: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+    'kube-port': { type: 'string' },
+    'write-kubeconfig': { type: 'string' },
+    data: { type: 'string' },
+    kubeconfig: { type: 'string' },
+    context: { type: 'string' },
+  } as const;
+  return parseCommandLine(environment.arguments, options, configSchema);
 }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import type { Environment } from '../system/environment.ts';
+import { type Command, parseCommandLine } from './command-line.ts';
 
 /** Port for health and metrics, on the loopback addresses. */
 export const DEFAULT_HEALTH_PORT = 5630;
@@ -36,47 +36,26 @@ const configSchema = z.strictObject({
 });
 export type OperatorConfig = z.output<typeof configSchema>;
 
-/** What the command line and the environment say, checked whole: every problem at once, each naming its option. */
-export type OperatorCommand =
-  | { readonly run: 'serve'; readonly config: Readonly<OperatorConfig> }
-  | { readonly run: 'help' }
-  | { readonly run: 'refuse'; readonly problems: readonly string[] };
+export type OperatorCommand = Command<OperatorConfig>;
 
 export function parseCommand({ arguments: args, variables }: Environment): OperatorCommand {
-  let flags: Record<string, string | boolean | undefined>;
-  try {
-    ({ values: flags } = parseArgs({
-      args: [...args],
-      options: {
-        kubeconfig: { type: 'string' },
-        context: { type: 'string' },
-        namespace: { type: 'string' },
-        'pod-name': { type: 'string' },
-        port: { type: 'string' },
-        log: { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    }));
-  } catch (error) {
-    return { run: 'refuse', problems: [error instanceof Error ? error.message : String(error)] };
-  }
-  const parsed = configSchema.safeParse({
+  const options = {
+    kubeconfig: { type: 'string' },
+    context: { type: 'string' },
+    namespace: { type: 'string' },
+    'pod-name': { type: 'string' },
+    port: { type: 'string' },
+    log: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  } as const;
+  return parseCommandLine(args, options, configSchema, {
     kubeconfig: variables['KUBECONFIG'] || undefined,
     context: variables['LOCKKEEPER_CONTEXT'],
     namespace: variables['POD_NAMESPACE'],
     'pod-name': variables['POD_NAME'] ?? dnsLabelOf(hostname()),
     port: variables['LOCKKEEPER_PORT'] ?? DEFAULT_HEALTH_PORT,
     log: variables['LOCKKEEPER_LOG'] ?? 'info',
-    ...flags,
   });
-  if (!parsed.success) return { run: 'refuse', problems: problemsOf(parsed.error) };
-  if (parsed.data.help) return { run: 'help' };
-  return { run: 'serve', config: Object.freeze(parsed.data) };
-}
-
-/** One line for each problem, beginning with its option. */
-export function problemsOf(error: z.ZodError): string[] {
-  return error.issues.map((issue) => `--${issue.path.join('.')}: ${issue.message}`);
 }
 
 /** A DNS label that resembles a name, for machines that are called what no pod could be. */
